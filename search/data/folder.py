@@ -10,11 +10,12 @@ from typing import NamedTuple
 from search.data.groups import find_groups
 from search.data.image_files import FileOnDisk, ImageFiles
 from search.data.images_in_files import find_images_in_files
+from search.data.label_tables import check_label_tables
 from search.data.layout import LabeledFile, read_layout
 from search.data.listing import FileListing, ImageFile, list_files
 from search.data.read_image import Frame, frame_name, frame_number
 from search.data.settings import DataSettings, no_meaning
-from search.data.source_api import Item, Progress
+from search.data.source_api import Facts, Item, Progress
 from spaces.wording import first_of, plural
 
 
@@ -49,6 +50,7 @@ class FolderSource:
                 it.labeled.split,
                 it.group,
                 "" if it.frame is None else it.labeled.file.name,
+                facts=it.facts,
             )
             for it in images
         ]
@@ -75,12 +77,13 @@ class FolderSource:
 
 
 class FolderImage(NamedTuple):
-    """An image: its labeled file, name, frame, None if it is the only one, and group."""
+    """An image: its labeled file, name, frame, None if it is the only one, group and facts."""
 
     labeled: LabeledFile
     name: str
     frame: Frame = None
     group: str = ""
+    facts: Facts = ()
 
 
 def _label_by_folders(
@@ -90,6 +93,8 @@ def _label_by_folders(
     classes = named if settings.classes else ()
     layout = read_layout(root, files, classes, settings.label_from)
     notes += layout.notes
+    if not classes and not settings.label_from:
+        check_label_tables(root, files, layout.images)
     return layout.images
 
 
@@ -115,8 +120,10 @@ def _find_images(
             progress,
         )
         notes += series.notes
-        for position, number, n_frames, group in series.frames:
-            found.append(_named(are_dicom[position], number if n_frames > 1 else None, group))
+        for it in series.frames:
+            number = it.number if it.n_frames > 1 else None
+            image = _named(are_dicom[it.position], number, it.group)
+            found.append(image._replace(facts=it.facts))
     else:
         for key in ("where", "group_tag"):
             if getattr(settings, key) not in ((), "auto"):

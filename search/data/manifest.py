@@ -77,6 +77,7 @@ class ManifestSource:
                 group,
                 "" if row.file.frame is None else row.file.path,
                 row.weight,
+                row.facts,
             )
             for row, group in zip(rows, groups, strict=True)
         ]
@@ -127,10 +128,12 @@ def _read_dicom(
         has_groups=has_groups,
     )
     notes += said
-    groups = {places[i]: group for i, group in found.items()}
-    left_out = set(places) - groups.keys()
+    listed = {places[i]: file for i, file in found.items()}
+    left_out = set(places) - listed.keys()
     return [
-        row._replace(group=row.group or groups.get(i, ""))
+        row._replace(group=row.group or listed[i].group, facts=row.facts + listed[i].facts)
+        if i in listed
+        else row
         for i, row in enumerate(rows)
         if i not in left_out
     ]

@@ -36,6 +36,34 @@ _HINTS = {
 }
 """Names of columns that are not used unless they are named: they may mean something else."""
 # fmt: on
+_FACTS = frozenset(
+    {
+        "scanner",
+        "manufacturer",
+        "vendor",
+        "device",
+        "machine",
+        "model",
+        "site",
+        "hospital",
+        "center",
+        "centre",
+        "institution",
+        "clinic",
+        "source",
+        "origin",
+        "view",
+        "viewposition",
+        "modality",
+        "magnification",
+        "protocol",
+        "sex",
+        "gender",
+        "patientssex",
+        "patientgender",
+    }
+)
+"""Names of columns that say how an image was taken, by which a network could tell classes."""
 _FLAGS = {"0": False, "0.0": False, "1": True, "1.0": True}
 MIN_FLAG_COLUMNS = 2
 NONE = "none"
@@ -48,6 +76,7 @@ class Columns:
     """Names of columns; `flags` are those of classes if each class has a column of zeros and ones.
 
     `label` is empty then; `group`, `split`, `frame` and `weight` are empty if there are none.
+    `facts` are columns that say how images were taken.
     """
 
     path: str
@@ -57,6 +86,7 @@ class Columns:
     frame: str = ""
     weight: str = ""
     flags: tuple[str, ...] = ()
+    facts: tuple[str, ...] = ()
 
     def describe(self) -> str:
         """Return the columns in words."""
@@ -104,7 +134,9 @@ def find_columns(table: Table, settings: DataSettings) -> Columns:
         raise DataError(_missing("label", table.columns))
     frame = _find("frame", settings.frame_column, table.columns)
     weight = _find("weight", settings.weight_column, table.columns)
-    return Columns(flags=flags, frame=frame, weight=weight, **found)
+    others = [it for it in table.columns if it not in {*used, *flags}]
+    facts = tuple(name for name in others if _plain(name) in _FACTS)
+    return Columns(flags=flags, frame=frame, weight=weight, facts=facts, **found)
 
 
 def hint_at_columns(columns: Sequence[str], used: Columns) -> Iterator[str]:

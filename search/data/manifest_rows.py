@@ -20,6 +20,7 @@ from search.data.manifest_cells import (
 from search.data.manifest_columns import Columns, hint_at_columns, is_flagged
 from search.data.read_image import frame_name, frame_number
 from search.data.settings import DataSettings
+from search.data.source_api import Facts
 from search.data.tables import Table
 from search.errors import DataError
 from spaces.wording import first_of, plural, shorten
@@ -38,13 +39,14 @@ T = TypeVar("T")
 
 
 class Row(NamedTuple):
-    """An image of a file, with its label, group, split and weight."""
+    """An image of a file, with its label, group, split, weight, and how it was taken."""
 
     file: FileOnDisk
     label: str
     group: str
     split: str
     weight: float = 1.0
+    facts: Facts = ()
 
 
 class RowReader:
@@ -234,7 +236,8 @@ class RowReader:
                     f" {', '.join(self._row(it) for it in positions[:N_EXAMPLES])}."
                 )
             n_repeated += len(positions) - 1
-            yield Row(found[0][0], labels.pop(), groups.pop(), splits.pop(), weights.pop())
+            facts = self._facts(positions[0])
+            yield Row(found[0][0], labels.pop(), groups.pop(), splits.pop(), weights.pop(), facts)
         if n_repeated:
             repeat = "repeats another and counts" if n_repeated == 1 else "repeat others and count"
             self.notes.append(f"{plural(n_repeated, 'row')} {repeat} once")
@@ -247,6 +250,11 @@ class RowReader:
     def _group(self, position: int) -> str:
         cell = self._cell(self._columns.group, position)
         return "" if cell.lower() in NO_LABEL else cell
+
+    def _facts(self, position: int) -> Facts:
+        """Return what the table says of how an image was taken."""
+        cells = ((name, self._cell(name, position)) for name in self._columns.facts)
+        return tuple((f"the column {name!r}", cell) for name, cell in cells if cell)
 
     def _parse(self, parse: Parse[T], column: str, position: int) -> T | None:
         """Return what a cell means; None if there is no such column."""

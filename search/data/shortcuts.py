@@ -89,13 +89,22 @@ def describe_shortcuts(source: Source, selection: Selection) -> Iterator[str]:
     }
     labels = [it.label for it in items]
     chance = 1 / len(set(labels))
+    least = chance + MIN_EXCESS * (1 - chance)
     shares = {what: _accuracy(values, labels) for what, values in facts.items()}
     shares["size"] = max(shares["size"], shares.pop("rough size"))
     for what, share in shares.items():
-        if share >= chance + MIN_EXCESS * (1 - chance):
+        if share >= least:
             yield (
                 f"the {what} tells the class of {share:.0%} of the images (by chance"
                 f" {chance:.0%}): a network can learn that instead of what they show"
+            )
+    told = [dict(it.facts) for it in items]
+    for what in dict.fromkeys(name for facts in told for name in facts):
+        share = _accuracy([facts.get(what, "") for facts in told], labels)
+        if share >= least:
+            yield (
+                f"{what} tells the class of {share:.0%} of the images (by chance {chance:.0%}): a"
+                " network can learn how they were taken instead of what they show"
             )
 
 

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 Images = NDArray[np.uint8]
 """Shape `(n, height, width, channels)`."""
+Facts = tuple[tuple[str, str], ...]
+"""Names and values."""
 Progress = Callable[[int, int, str], None]
 """Called as `progress(done, total, what)` while images are read."""
 SPLITS = ("train", "val", "test")
@@ -28,6 +30,7 @@ class Item(NamedTuple):
         group: Images of one, such as those of a patient, stay in one split; empty for none.
         of_file: Name of its file if that has several images, else empty.
         weight: Weight in the loss of training, above 0.
+        facts: What else its source says of how it was taken, such as its scanner; not stored.
     """
 
     name: str
@@ -36,6 +39,7 @@ class Item(NamedTuple):
     group: str = ""
     of_file: str = ""
     weight: float = 1.0
+    facts: Facts = ()
 
     @property
     def file(self) -> str:

@@ -22,7 +22,7 @@ from search.errors import DataError
 if TYPE_CHECKING:
     from search.data.image_reader import PixelRule
 
-SUMMARY_VERSION = 1
+SUMMARY_VERSION = 2
 """Of what a summary says of a source: kept ones of other versions are not shown."""
 MIN_VAL_IMAGES = 50
 MAX_CLASS_RATIO = 3.0

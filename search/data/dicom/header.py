@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from search.data.source_api import UnreadableImage
+from search.data.source_api import Facts, UnreadableImage
 from search.errors import DataError
 
 if TYPE_CHECKING:
@@ -16,7 +16,12 @@ EXTENSIONS = frozenset({".dcm", ".dicom", ".ima"})
 PREAMBLE, MAGIC = 128, b"DICM"
 """Bytes before the magic of a file; a few old files have neither."""
 GROUP_TAGS = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID")
-USED_TAGS = (*GROUP_TAGS, "ImageType", "BurnedInAnnotation")
+FACT_TAGS = (
+    "Manufacturer", "ManufacturerModelName", "Modality", "ViewPosition", "KVP", "SliceThickness",
+    "MagneticFieldStrength", "BitsStored", "PatientSex",
+)  # fmt: skip
+"""Tags of how an image was taken, by which a network could tell classes."""
+USED_TAGS = (*GROUP_TAGS, *FACT_TAGS, "ImageType", "BurnedInAnnotation")
 MAX_FRAMES = 100_000
 MAX_BYTES = 4 * 2**30
 MAX_VALUE = 1_000
@@ -41,6 +46,10 @@ class Header(NamedTuple):
     n_samples: int
     n_frames: int
     values: Mapping[str, tuple[str, ...]]
+
+    def facts(self) -> Facts:
+        """Return how the image was taken."""
+        return tuple((f"the DICOM tag {it}", self.value(it)) for it in FACT_TAGS if self.value(it))
 
     def value(self, keyword: str) -> str:
         """Return a value as one text, with several ones separated as in the file."""

@@ -15,7 +15,7 @@ from search.data.grouped_split import join_groups
 from search.data.identifiers import is_identifying_tag
 from search.data.parallel_map import map_each
 from search.data.settings import DataSettings
-from search.data.source_api import Progress, UnreadableImage
+from search.data.source_api import Facts, Progress, UnreadableImage
 from search.errors import DataError
 from spaces.wording import first_of, plural
 
@@ -23,12 +23,27 @@ GROUP_WORDS = {"PatientID": "patient", "StudyInstanceUID": "study", "SeriesInsta
 
 
 class Frame(NamedTuple):
-    """An image: the position of its file, its frame from 0, how many there are, and its group."""
+    """An image of a file.
+
+    Attributes:
+        position: That of its file.
+        number, n_frames: Its frame, from 0, and how many the file has.
+        group: Its group, empty for none.
+        facts: How it was taken.
+    """
 
     position: int
     number: int
     n_frames: int
     group: str = ""
+    facts: Facts = ()
+
+
+class Listed(NamedTuple):
+    """A file that a table lists: its group, empty for none, and how it was taken."""
+
+    group: str
+    facts: Facts
 
 
 @dataclass(slots=True)
@@ -71,10 +86,13 @@ def read_series(
             f"No DICOM image is left of {plural(len(paths), 'file')}: {'; '.join(series.notes)}."
         )
     groups = _find_groups(used, labels, settings, series.notes)
+    facts = _facts_of(used)
     for position, header in used.items():
         n_frames = 1 if isinstance(header, UnreadableImage) else header.n_frames
-        group = groups.get(position, "")
-        series.frames += [Frame(position, number, n_frames, group) for number in range(n_frames)]
+        series.frames += [
+            Frame(position, number, n_frames, groups.get(position, ""), facts[position])
+            for number in range(n_frames)
+        ]
     series.notes += _describe_kinds(used)
     return series
 
@@ -86,8 +104,8 @@ def read_listed(
     where: Sequence[str],
     *,
     has_groups: bool,
-) -> tuple[dict[int, str], list[str]]:
-    """Return the group of each file that a table lists and `where` chooses, and notes on them.
+) -> tuple[dict[int, Listed], list[str]]:
+    """Return each file that a table lists and `where` chooses, by position, and notes on them.
 
     Nothing else is left out: the table says which files are meant. A group is empty if there are
     none, or if the table has them.
@@ -108,7 +126,8 @@ def read_listed(
     if n := sum(isinstance(it, Header) and _is_localizer(it) for it in used.values()):
         notes.append(f"{plural(n, 'DICOM file')} with a localizer, which the table lists")
     notes += _describe_kinds(used)
-    return {i: groups.get(i, "") for i in used}, notes
+    facts = _facts_of(used)
+    return {i: Listed(groups.get(i, ""), facts[i]) for i in used}, notes
 
 
 def is_tag(keyword: str) -> bool:
@@ -152,6 +171,13 @@ def _reason_to_leave_out(
     if "ImageType" not in asked and _is_localizer(header):
         return "left out, a localizer"
     return ""
+
+
+def _facts_of(used: Mapping[int, Header | NoImage | UnreadableImage]) -> dict[int, Facts]:
+    """Return how each image was taken; files with the same facts share them."""
+    shared: dict[Facts, Facts] = {}
+    found = {i: it.facts() if isinstance(it, Header) else () for i, it in used.items()}
+    return {i: shared.setdefault(facts, facts) for i, facts in found.items()}
 
 
 def _condition_not_met(

@@ -1,6 +1,6 @@
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -316,6 +316,38 @@ def test_oversize_images_are_left_out_and_counted(
     assert re.search(r"at most 512 MiB. Received: 10,240 MiB", reasons["a/huge.png"])
     with pytest.raises(DataError, match=r"Cannot read the image a/huge.png: Expected image files"):
         _prepare(root, cache_dir, strict=True)
+
+
+@pytest.mark.parametrize("columns", ["id_code,diagnosis", "image,label"])
+def test_table_with_other_labels_than_the_folders_is_noticed(
+    make_folder: MakeFolder, columns: str
+) -> None:
+    root = make_folder({"left": 6, "right": 6})
+    for folder in ("left", "right"):
+        for number, path in enumerate(sorted((root / folder).iterdir())):
+            path.rename(path.with_name(f"{folder[0]}{number}.png"))
+    names = [f"{eye}{number}" for eye in "lr" for number in range(6)]
+
+    def write(labels: Sequence[str]) -> None:
+        rows = [f"{name},{label}" for name, label in zip(names, labels, strict=True)]
+        (root / "train.csv").write_text("\n".join([columns, *rows]))
+
+    write([str(i % 3) for i in range(12)])
+    message = (
+        r"train.csv has other labels for 12 of the 12 images than their folders 'left', 'right'"
+    )
+    with pytest.raises(DataError, match=message) as caught:
+        open_source(DataSettings(source=str(root)))
+    assert str(caught.value).endswith(f"search in {root / 'train.csv'}")
+    chosen = open_source(DataSettings(source=str(root), classes=("left", "right")))
+    assert len(chosen.items) == 12
+    assert open_source(DataSettings(source=str(root / "train.csv"))).classes == ("0", "1", "2")
+    for labels in (["l"] * 6 + ["r"] * 6, ["a", "b"] * 3 + ["c", "d"] * 3, ["x"] * 12):
+        write(labels)  # The same, finer, and coarser.
+        assert open_source(DataSettings(source=str(root))).classes == ("left", "right")
+    names[:] = [f"other{i}" for i in range(12)]
+    write([str(i % 3) for i in range(12)])
+    assert open_source(DataSettings(source=str(root))).classes == ("left", "right")
 
 
 def test_folder_without_files_is_named(make_folder: MakeFolder) -> None:
