@@ -14,7 +14,7 @@ from pathlib import Path
 from analysis import StudyStatus
 from search.errors import WorkerError, WorkerStartError
 from search.machine.gpus import Device
-from search.machine.memory import OomCounter
+from search.machine.memory import OomCounter, total_mb
 from search.machine.processes import (
     child_environment,
     find_signal,
@@ -143,7 +143,8 @@ class LocalWorkers:
             self._failures.clear()
         signal_name, is_out_of_memory = find_signal(code), self._is_out_of_memory(code)
         how = f"signal {signal_name}" if signal_name else f"exit code {code}"
-        how += " because memory ran out" if is_out_of_memory else ""
+        if is_out_of_memory:
+            how += f" because memory ran out, of {total_mb():,.0f} MB in all"
         if signal_name is None or is_out_of_memory:
             if len(self._failures) >= MAX_RESTARTS + len(self.devices) - 1:
                 self.stop()

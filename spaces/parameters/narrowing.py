@@ -80,7 +80,8 @@ def _check_known(key: str, known: Iterable[str]) -> None:
     if key in known:
         return
     names = sorted(known)
-    hint = did_you_mean(key, names, cutoff=0.4) or f"known: {', '.join(names)}."
+    shown = sorted({shared_key(name) for name in names})
+    hint = did_you_mean(key, names, cutoff=0.4) or f"known: {shorten(', '.join(shown), 400)}."
     raise SpaceError(
         f"Expected a parameter of the search space as a key of [space]. Received: `{key}`; {hint}"
     )

@@ -12,12 +12,15 @@ import numpy as np
 from PIL import Image
 
 from analysis import load_status, rank
-from search.data import DataSettings, PreparedSet, prepare
+from search.data import DataSettings, PreparedSet, inspect_source, prepare
 from search.data.decode import DECODE_ERRORS, decode
 from search.data.dicom.series import read_series
 from search.data.image_reader import ImageReader
+from search.data.kept_summary import keep_summary, load_summary
+from search.data.listed_class_names import read_class_names
 from search.data.open_source import open_source
 from search.data.read_image import read_image
+from search.data.split_lists import _read_list
 from search.data.tables import read_table
 from search.errors import DataError, SearchError
 from search.exported_models.archive import RECORD, read_model_file
@@ -332,6 +335,38 @@ def make_metaimage(path: Path) -> None:
     path.write_bytes(header.encode() + bytes(range(240)))
 
 
+def make_metaimage_header(path: Path) -> None:
+    make_metaimage(path)
+    header, _, voxels = path.read_bytes().partition(b"ElementDataFile = LOCAL\n")
+    data = path.with_suffix(".raw")
+    data.write_bytes(voxels)
+    path.write_bytes(header + f"ElementDataFile = {data.name}\n".encode())
+
+
+def make_split_list(path: Path) -> None:
+    path.write_text("".join(f"folder/{i}.png\n" for i in range(20)))
+
+
+def make_class_names(path: Path) -> None:
+    path.write_text("one\ntwo\nthree\n")
+
+
+def load_class_names(path: Path) -> object:
+    return read_class_names(path.with_name(path.name.replace(".classes.txt", ".npz")))
+
+
+def make_summary(path: Path) -> None:
+    source = path.with_suffix(".npz")
+    make_npz(source)
+    settings = DataSettings(source=str(source), image_size=8)
+    keep_summary(path, open_source(settings), inspect_source(settings))
+
+
+def load_kept_summary(path: Path) -> object:
+    source = DataSettings(source=str(path.with_suffix(".npz")), image_size=8)
+    return load_summary(path, open_source(source))
+
+
 def load_image_file(path: Path) -> None:
     read_image(str(path))
 
@@ -365,6 +400,10 @@ LOADERS: dict[str, Loader] = {
     "nifti": Loader(".nii", make_nifti, load_image_file, n_inputs=N_HOSPITAL),
     "packed nifti": Loader(".nii.gz", make_nifti, load_image_file, n_inputs=N_HOSPITAL),
     "metaimage": Loader(".mha", make_metaimage, load_image_file),
+    "metaimage header": Loader(".mhd", make_metaimage_header, load_image_file),
+    "split list": Loader(".txt", make_split_list, lambda path: _read_list(str(path))),
+    "class names": Loader(".classes.txt", make_class_names, load_class_names),
+    "summary": Loader(".json", make_summary, load_kept_summary, (damage_bytes, damage_json)),
     "csv": Loader(".csv", make_csv, read_table, n_inputs=N_HOSPITAL),
     "parquet": Loader(".parquet", make_parquet, read_table),
     "xlsx": Loader(

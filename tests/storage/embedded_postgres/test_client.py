@@ -131,7 +131,9 @@ def test_two_processes_that_start_at_once_share_one_server(public: Path) -> None
         user.kill()
 
 
-@pytest.mark.parametrize("victim", ["guardian", "server", "both", "server, politely"])
+@pytest.mark.parametrize(
+    "victim", ["guardian", "server", "both", "server, politely", "both, politely"]
+)
 def test_reconnecting_restarts_a_killed_server_or_supervisor(folder: Path, victim: str) -> None:
     user = User(folder)
     n_studies = user.ask("before")
@@ -140,7 +142,9 @@ def test_reconnecting_restarts_a_killed_server_or_supervisor(folder: Path, victi
         os.kill(supervisor_pid(folder), signal.SIGKILL)
     if victim in {"server", "both"}:
         os.kill(old, signal.SIGKILL)
-    if victim == "server, politely":  # It would wait for its users and let no new ones in.
+    if victim == "both, politely":  # As systemd ends a group of processes.
+        os.kill(supervisor_pid(folder), signal.SIGTERM)
+    if victim.endswith("politely"):  # The server would wait for its users and let no new ones in.
         os.kill(old, signal.SIGTERM)
     assert wait_for(lambda: not is_alive(old))
     assert user.ask(f"after {victim}") == n_studies + 1
