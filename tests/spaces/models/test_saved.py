@@ -49,10 +49,8 @@ def predictions(
     for number, (family, fixed) in enumerate(CASES):
         config = small_config(family, **fixed)
         model = build_model(config, (16, 16, 1), 4, seed=3, mean=[100.0], std=[50.0])
-        loss = "sparse_categorical_crossentropy"
-        model.compile(build_optimizer(config), loss, run_eagerly=True)  # Graphs take far longer.
+        model.compile(build_optimizer(config), "sparse_categorical_crossentropy")
         model.train_on_batch(images, np.arange(16) % 4)
-        model.run_eagerly = False
         model.save(folder / f"{number}.keras")
         before.append(model.predict_on_batch(images))
     run_without_convsearch(SAFE_LOAD.format(n_models=len(CASES)), folder)
