@@ -5,6 +5,7 @@ The result is an `Outcome`, or `RELEASED` or `LOST` for a trial that is resumed 
 
 import logging
 import re
+import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -45,9 +46,12 @@ FETCH_TIMEOUT_S = 180.0  # Of the retries while the artifact store is unavailabl
 FETCH_RETRY_S = 10.0
 OUT_OF_ADDRESS_SPACE = re.compile(
     "bad_alloc|failed to map|cannot allocate memory|could not create a memory object"
-    "|MemoryError|out of memory",
+    "|MemoryError|out of memory|more memory than there is",
     re.IGNORECASE,
 )
+LITTLE_ADDRESS_SPACE_MB = 16_384.0
+"""TensorFlow reserves a few gigabytes."""
+EXTERNAL_ENDS = (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP)
 CONFUSION = "confusion"
 MAX_CONFUSION_CLASSES = 40  # With more classes, confusion matrices are not recorded.
 
@@ -109,7 +113,7 @@ class TrialRunner:
                     return ending
         except TrainerGoneError:
             self._check_start()
-            self._check_address_space(self.trainer.stderr_tail())
+            self._check_address_space(self.trainer.stderr_tail(), has_ended=True)
             return self._classify_exit()
         finally:
             self._clear_activity()
@@ -173,6 +177,7 @@ class TrialRunner:
             case Finished(value, metrics):
                 return Outcome("complete", value=value, metrics=metrics)
             case Unfit(reason):
+                self._check_address_space(reason)
                 return Outcome("unfit", reason)
             case Failed(reason) if not self.opened.has_data_of(self.proposal.config.family):
                 logger.warning("trial %s: its images are gone: %s", self._number, reason)
@@ -262,11 +267,19 @@ class TrialRunner:
                 f"Trainers cannot start here; the first one ended with exit code {code}: {words}"
             )
 
-    def _check_address_space(self, words: str) -> None:
-        """Raise if this worker's first trial ended for want of address space: others would too."""
+    def _check_address_space(self, words: str, *, has_ended: bool = False) -> None:
+        """Raise if this worker's first trial ended for want of address space: others would too.
+
+        A trainer that has too little may say anything when it ends.
+        """
         limit_mb = address_space_mb()
         is_first = not self.has_trained and self.best == float("-inf")
-        if limit_mb is None or not is_first or not OUT_OF_ADDRESS_SPACE.search(words):
+        is_library = "failed to map" in words  # Every trial needs it.
+        if limit_mb is None or not (is_first or is_library):
+            return
+        is_external = has_ended and self.trainer.exit_code() in EXTERNAL_ENDS
+        is_little = has_ended and limit_mb < LITTLE_ADDRESS_SPACE_MB and not is_external
+        if not is_little and not OUT_OF_ADDRESS_SPACE.search(words):
             return
         raise WorkerStartError(
             f"Trainers cannot start here: {limit_mb:,.0f} MB of address space (`ulimit -v`) are"

@@ -22,6 +22,7 @@ from search.workers.service import Service
 from storage import (
     EpochRow,
     begin_trial,
+    end_study,
     load_trials,
     record_epoch,
     register_worker,
@@ -323,6 +324,33 @@ def test_supervisor_counts_what_the_workers_of_a_service_gain(
     )
     assert service.run() == 0
     assert counted == [0, 1]
+
+
+@pytest.mark.parametrize("is_named", [True, False])
+def test_supervisor_looks_for_workers_that_answer_once_their_study_is_over(
+    opened: OpenStudy, url: str, monkeypatch: pytest.MonkeyPatch, is_named: bool
+) -> None:
+    register_worker(opened.store, opened.study_id)
+    found = []
+
+    def supervise(workers: LocalWorkers, *, stop: object) -> list[int]:
+        found.append(workers.find_answering())
+        end_study(opened.store, opened.study_id, "Nothing is left.")
+        found.append(workers.find_answering())
+        return []
+
+    monkeypatch.setattr("search.workers.service.supervise", supervise)
+    service = Service(
+        store_url=url,
+        study=opened.name if is_named else None,
+        devices=(CPU, CPU),
+        n_threads=None,
+        idle_exit_s=None,
+        log_format="text",
+        is_supervised=False,
+    )
+    assert service.run() == 0
+    assert found == [None, {os.getpid()} if is_named else None]  # Others wait for further studies.
 
 
 AWAY = "postgresql://nobody@127.0.0.1:1/none"

@@ -122,22 +122,24 @@ def test_worker_whose_trainers_cannot_start_says_why_and_spends_nothing(
     "program",
     [
         "sys.exit('terminate called after throwing an instance of std::bad_alloc')",
+        "os.abort()",
+        "print(encode(Unfit('The network needs more memory than there is.')), end=''); input()",
         "print(encode(Failed('ImportError: x.so: failed to map segment', '')), end=''); input()",
     ],
-    ids=["ended", "failed"],
+    ids=["ended", "aborted", "unfit", "failed"],
 )
 def test_trainer_that_is_ready_and_has_too_little_address_space_spends_nothing(
     opened: OpenStudy, monkeypatch: pytest.MonkeyPatch, program: str
 ) -> None:
     script = (
-        "import sys; from search.trainer.protocol import Failed, Ready, encode;"
+        "import os, sys; from search.trainer.protocol import Failed, Ready, Unfit, encode;"
         f"print(encode(Ready(1.0)), end='', flush=True); input(); {program}"
     )
     limit_mb = [1700.0]
     monkeypatch.setattr("search.workers.trial_runner.address_space_mb", lambda: limit_mb[0])
     command = (sys.executable, "-u", "-c", script)
     with pytest.raises(
-        WorkerStartError, match=r"start here: 1,700 MB of address space.*(bad_all|map)"
+        WorkerStartError, match=r"start here: 1,700 MB of address space.* too little: "
     ):
         Worker(opened, TrainerPool(command=command)).run()
     assert counts(opened) == {"waiting": 1}
