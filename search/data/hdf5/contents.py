@@ -17,8 +17,11 @@ from search.errors import DataError
 from search.machine.processes import child_environment, file_command
 from spaces.wording import shorten
 
-TIMEOUT_S = 120
-"""Two million chunks take half of it at most; some damaged files are read for ever."""
+MIN_TIMEOUT_S, MAX_TIMEOUT_S = 20.0, 120.0
+"""For small and for large files: two million chunks, which are in large ones alone, take half of
+the longer one at most. Some damaged files would be read for ever."""
+BYTES_PER_S = 2 * 2**20
+"""By which the time grows with the size of the files."""
 MAX_PATHS = 500
 """Characters of paths in a message."""
 _PROGRAM = Path(__file__).with_name("headers.py")
@@ -110,19 +113,25 @@ def _stored_images(
     return StoredImages(path, name, shape, dtype, facts.get("address"), chunks)
 
 
+def _timeout_s(paths: Sequence[str]) -> float:
+    n_bytes = sum(Path(path).stat().st_size for path in paths)
+    return min(MAX_TIMEOUT_S, MIN_TIMEOUT_S + n_bytes // BYTES_PER_S)
+
+
 def _run(task: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
     """Run the child process, and return the arrays that it wrote."""
     command = file_command(_PROGRAM, json.dumps(task))
     environment = child_environment(OPENBLAS_NUM_THREADS="1", HDF5_PLUGIN_PRELOAD="::")
     shown = shorten(" or ".join(task["paths"]), MAX_PATHS)
+    timeout_s = _timeout_s(task["paths"])
     try:
         done = subprocess.run(
-            command, check=True, capture_output=True, timeout=TIMEOUT_S, env=environment
+            command, check=True, capture_output=True, timeout=timeout_s, env=environment
         )
         with np.load(io.BytesIO(done.stdout), allow_pickle=False) as written:
             return dict(written)
     except subprocess.TimeoutExpired as error:
-        reason = f"the HDF5 library has not read it within {TIMEOUT_S} s"
+        reason = f"the HDF5 library has not read it within {timeout_s:g} s"
         raise DataError(f"Cannot read {shown} as HDF5: {reason}.") from error
     except (subprocess.CalledProcessError, zipfile.BadZipFile, ValueError) as error:
         reason = "the HDF5 library failed on it, so it is damaged"

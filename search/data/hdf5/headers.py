@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_MEMORY = 4 * 2**30
+MAX_CPU_S = 120
 MAX_CHUNKS = 2**21
 MAX_LABEL_BYTES = 2**28
 MAX_LISTED, MAX_DEPTH = 10, 4
@@ -195,14 +196,19 @@ def _read_labels(item: Any, name: str, arrays: dict[str, NDArray[Any]]) -> dict[
     return {"problem": ""}
 
 
-def _limit_memory() -> None:
-    for limit, n_bytes in ((resource.RLIMIT_AS, MAX_MEMORY), (resource.RLIMIT_CORE, 0)):
+def _limit_resources() -> None:
+    """Limit memory, and time: nobody ends this process if its parent was killed."""
+    for limit, most in (
+        (resource.RLIMIT_AS, MAX_MEMORY),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_CPU, MAX_CPU_S),
+    ):
         with suppress(ValueError, OSError):  # One that is lower stays; macOS may refuse.
-            resource.setrlimit(limit, (n_bytes, n_bytes))
+            resource.setrlimit(limit, (most, most))
 
 
 if __name__ == "__main__":
-    _limit_memory()
+    _limit_resources()
     written = io.BytesIO()
     np.savez(written, allow_pickle=False, **main(json.loads(sys.argv[1])))
     sys.stdout.buffer.write(written.getbuffer())

@@ -1,3 +1,4 @@
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from search.data import DataSettings, prepare
+from search.data.hdf5 import contents, headers
 from search.data.hdf5.contents import read_contents
 from search.data.open_source import open_source
 from search.errors import DataError
@@ -46,9 +48,26 @@ def test_damaged_file_that_ends_the_library_is_refused(
     with pytest.raises(DataError, match="the HDF5 library failed on it, so it is damaged"):
         read_contents([path], ["x"], ["y"])
     program.write_text("import time; time.sleep(60)")
-    monkeypatch.setattr("search.data.hdf5.contents.TIMEOUT_S", 0.2)
+    monkeypatch.setattr("search.data.hdf5.contents.MIN_TIMEOUT_S", 0.2)
     with pytest.raises(DataError, match=r"has not read it within 0.2 s"):
         read_contents([path], ["x"], ["y"])
+
+
+def test_child_that_nobody_waits_for_ends_by_itself(tmp_path: Path) -> None:
+    program = tmp_path / "loop.py"
+    text = Path(headers.__file__).read_text().replace("MAX_CPU_S = 120", "MAX_CPU_S = 1")
+    program.write_text(text.replace("def main(", "def main(_):\n    while True: pass\ndef other("))
+    command = [sys.executable, str(program), '{"paths": []}']
+    assert subprocess.run(command, check=False, timeout=60).returncode == -signal.SIGKILL
+
+
+def test_small_files_have_less_time_than_large_ones(tmp_path: Path) -> None:
+    small, large = tmp_path / "small", tmp_path / "large"
+    small.write_bytes(bytes(10_000))
+    with large.open("wb") as file:
+        file.truncate(2**30)
+    assert contents._timeout_s([str(small)]) == 20
+    assert contents._timeout_s([str(small), str(large)]) == 120
 
 
 def test_file_that_another_process_writes_is_read(tmp_path: Path) -> None:
