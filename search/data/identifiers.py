@@ -5,9 +5,12 @@ import re
 _TAG = re.compile(
     r"Patient(?!Position|Orientation|Sex|Age)|UID$|ID$|Accession|Birth|Physician|Operators"
 )
+_WORD_START = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[\W_]+")
+_PEOPLE = r"(?:patient|subject|participant|person|case)s?"
+_NUMBERS = r"(?:id|ids|uid|name|no|nr|num|number|code|key)"
 _COLUMN = re.compile(
-    r"(patient|subject|participant)(?!sposition|position|orientation|s?sex|s?age|s?gender)"
-    r"|uid$|accession|birth|physician|operator|^mrn|(sur|first|last|full)name"
+    rf"{_PEOPLE}|{_PEOPLE} ?{_NUMBERS}|(?:.* )?(?:uid|\w+instanceuid|mrn|dob|accession|birth\w*)"
+    r"(?: .*)?|(?:.* )?(?:physician|operator)s?(?: .*)?|(?:sur|first|last|full|given) ?name"
 )
 
 
@@ -18,4 +21,4 @@ def is_identifying_tag(keyword: str) -> bool:
 
 def is_identifying_column(name: str) -> bool:
     """Whether the values of a column of a table identify somebody, by its name."""
-    return _COLUMN.search(re.sub(r"[\W_]+", "", name.lower())) is not None
+    return _COLUMN.fullmatch(_WORD_START.sub(" ", name).lower().strip()) is not None

@@ -1,7 +1,8 @@
 """Tables of labels beside a folder of images: folders that say something else are no classes."""
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
@@ -9,13 +10,16 @@ from search.data.file_names import join_names
 from search.data.layout import LabeledFile
 from search.data.listing import ImageFile
 from search.data.manifest_columns import guess_column
-from search.data.tables import EXTENSIONS, read_table
+from search.data.tables import read_table
 from search.errors import DataError
 
-MAX_TABLES, MAX_BYTES = 5, 50 * 2**20
-"""Tables that are looked at, and the size of each."""
+EXTENSIONS = frozenset({".csv", ".tsv"})
+MAX_TABLES, MAX_BYTES, MAX_LINE = 5, 20 * 2**20, 64 * 2**10
+"""Tables that are looked at, the size of each, and of the line with the names of its columns."""
 MIN_NAMED, MAX_EXCEPTIONS = 0.5, 0.05
 """Shares: of the images that a table has to name, and of those whose label may be an error."""
+VAGUE = frozenset({"type", "y"})
+"""Columns of such names say other things as often as classes."""
 
 
 def check_label_tables(
@@ -24,7 +28,7 @@ def check_label_tables(
     """Raise `DataError` if a table has labels for the images which their folders do not have."""
     tables = [it for it in files if it.extension in EXTENSIONS and it.size <= MAX_BYTES]
     for file in sorted(tables, key=lambda it: (len(it.parts), it.parts))[:MAX_TABLES]:
-        with suppress(DataError):  # It cannot be read, so nobody can search by it either.
+        with suppress(DataError, OSError):  # Nobody can search by one that cannot be read.
             pairs = list(_labels_in(root / file.name, images))
             if len(pairs) >= MIN_NAMED * len(images) and not _agree(pairs):
                 break
@@ -41,20 +45,39 @@ def check_label_tables(
 
 def _labels_in(path: Path, images: Sequence[LabeledFile]) -> Iterator[tuple[str, str]]:
     """Yield the folder and the label of each image that a table names."""
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        if not all(_find_columns(re.split(r"[,;\t|]", file.readline(MAX_LINE)))):
+            return
     table = read_table(path)
-    names, labels = (guess_column(what, table.columns) for what in ("path", "label"))
+    names, labels = _find_columns(table.columns)
     if not names or not labels:
         return
-    of_name = dict(zip(map(_stem, table.column(names)), table.column(labels), strict=True))
+    found: dict[str, set[str]] = defaultdict(set)
+    for name, label in zip(table.column(names), table.column(labels), strict=True):
+        for key in _keys(name):
+            found[key].add(label)
+    n_with = Counter(key for image in images for key in _keys(image.file.name))
     for image in images:
-        label = of_name.get(_stem(image.file.name))
-        if label:
-            yield image.class_name, label
+        its = (found[key] for key in _keys(image.file.name) if n_with[key] == 1 and key in found)
+        said = next(its, set())
+        if len(said) == 1 and "" not in said:
+            yield image.class_name, next(iter(said))
 
 
-def _stem(path: str) -> str:
-    name = PurePosixPath(path.replace("\\", "/")).name
-    return name.rpartition(".")[0] or name
+def _find_columns(names: Iterable[str]) -> tuple[str, str]:
+    """Return the columns of paths and of labels, empty for none."""
+    plain = [name.strip().strip('"') for name in names]
+    clear = [name for name in plain if name.lower() not in VAGUE]
+    return guess_column("path", plain), guess_column("label", clear)
+
+
+def _keys(path: str) -> tuple[str, ...]:
+    """Return the ends of a path by which it is known, the longer one first, without extension."""
+    parts = PurePosixPath(path.replace("\\", "/")).parts
+    if not parts:
+        return ()
+    stem = parts[-1].rpartition(".")[0] or parts[-1]
+    return (f"{parts[-2]}/{stem}", stem) if len(parts) > 1 else (stem,)
 
 
 def _agree(pairs: Sequence[tuple[str, str]]) -> bool:

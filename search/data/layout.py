@@ -27,8 +27,13 @@ DOCUMENTS = frozenset({
     ".csv", ".tsv", ".xls", ".xlsx", ".parquet", ".txt", ".md", ".rst", ".rtf", ".pdf", ".doc",
     ".docx", ".odt", ".html", ".htm", ".css", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".toml",
     ".ini", ".cfg", ".log", ".bib", ".tex", ".py", ".ipynb", ".m", ".r", ".sh", ".js", ".lock",
+    ".ppt", ".pptx", ".ods", ".url", ".webloc", ".c", ".cc", ".cpp", ".h", ".hpp", ".java", ".cs",
+    ".jl", ".rs", ".go", ".ts", ".bat", ".cmd", ".ps1", ".exe", ".dll", ".so", ".jar", ".db",
+    ".sqlite", ".keras", ".pt", ".pth", ".ckpt", ".onnx", ".tflite", ".pb", ".pkl", ".pickle",
+    ".joblib", ".safetensors", ".v2", ".shp", ".shx", ".dbf", ".prj", ".geojson", ".roi", ".names",
+    ".data", ".md5", ".sha256",
 })
-"""Files that describe a set or work on it; any others in a folder may be images of a class."""
+"""Files that describe a set or work on it; a folder of others may be a class."""
 # fmt: on
 
 
@@ -205,16 +210,22 @@ class _Finder:
                 found[file.parts[level]][file.extension] += 1
                 if file.is_image:  # Perhaps a mask, which is no image of a class.
                     with_images.add(file.parts[level])
-        for name in sorted(found.keys() - with_images):
-            others = [it for it in found[name].most_common() if it[0] not in DOCUMENTS]
-            if others:
-                extension, n = others[0]
-                kind = f"{extension or 'extensionless'} file{'s' * (n > 1)}"
-                raise DataError(
-                    f"The folder {name!r} beside those of classes holds {n:,} {kind}, which"
-                    f" cannot be read, and no {KINDS} files. If it is a class, convert them; if"
-                    f" not, leave it out: --exclude {name!r}"
-                )
+        unread = {
+            name: (extension, n)
+            for name in sorted(found.keys() - with_images)
+            for extension, n in found[name].most_common(1)
+            if extension not in DOCUMENTS
+        }
+        if not unread:
+            return
+        name, (extension, n) = next(iter(unread.items()))
+        kind = f"{extension or 'extensionless'} file{'s' * (n > 1)}"
+        others = f" (so do others: {join_names(list(unread)[1:])})" if len(unread) > 1 else ""
+        raise DataError(
+            f"The folder {name!r} beside those of classes holds {n:,} {kind}, which cannot be"
+            f" read, and no {KINDS} files{others}. If it is a class, convert them; if not, leave"
+            f" it out: --exclude {','.join(unread)!r}"
+        )
 
     def _check_sets_inside(self, labeled: Sequence[LabeledFile]) -> None:
         """Raise an error if a folder has folders of the names that are beside it."""

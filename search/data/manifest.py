@@ -54,6 +54,7 @@ class ManifestSource:
         reader = RowReader(path, table, columns, settings, finder)
         rows = reader.read()
         self.warnings = [columns.describe(), *notes, *reader.notes]
+        rows = _read_dicom(root, rows, settings, reader.where_tags, self.warnings)
         self.classes = tuple(sorted({row.label for row in rows}))
         if len(self.classes) > MAX_CLASSES:
             raise DataError(
@@ -61,7 +62,6 @@ class ManifestSource:
                 f" {len(self.classes):,} different labels."
             )
         labels = {name: label for label, name in enumerate(self.classes)}
-        rows = _read_dicom(root, rows, settings, reader.where_tags, self.warnings)
         if columns.frame:
             rows = _number(rows, settings)
         else:
@@ -110,8 +110,9 @@ def _read_dicom(
 ) -> list[Row]:
     """Choose DICOM files by tags, and give them the groups that they have if rows have none."""
     paths = [_place(root, row) for row in rows]
-    places = [i for i, path in enumerate(paths) if may_be_dicom(path) and is_dicom(path)]
-    if not places:
+    label_of = dict(zip(paths, (row.label for row in rows), strict=True))
+    files = [path for path in label_of if may_be_dicom(path) and is_dicom(path)]
+    if not files:
         if where:
             raise DataError(f"--where {where[0]} names a DICOM tag, and no row a DICOM file.")
         if settings.group_tag != "auto":
@@ -121,21 +122,21 @@ def _read_dicom(
 
     has_groups = any(row.group for row in rows)
     found, said = read_listed(
-        [paths[i] for i in places],
-        [rows[i].label for i in places],
+        files,
+        [label_of[path] for path in files],
         settings,
         where,
         has_groups=has_groups,
     )
     notes += said
-    listed = {places[i]: file for i, file in found.items()}
-    left_out = set(places) - listed.keys()
+    listed = {files[i]: file for i, file in found.items()}
+    left_out = set(files) - listed.keys()
     return [
-        row._replace(group=row.group or listed[i].group, facts=row.facts + listed[i].facts)
-        if i in listed
+        row._replace(group=row.group or listed[path].group, facts=row.facts + listed[path].facts)
+        if path in listed
         else row
-        for i, row in enumerate(rows)
-        if i not in left_out
+        for path, row in zip(paths, rows, strict=True)
+        if path not in left_out
     ]
 
 

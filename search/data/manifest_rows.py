@@ -145,7 +145,7 @@ class RowReader:
                     f"Expected COLUMN=VALUE for --where, with a column of {self._path}. Received:"
                     f" {condition!r}. Known: {shorten(', '.join(self._table.columns), 200)}."
                 )
-            if is_identifying_column(name):
+            if is_identifying_column(name) or name == self._columns.group:
                 raise DataError(
                     f"--where {name} would store an identifier of a patient with the study. Choose"
                     " rows by another column, or make a table of the rows that you want."

@@ -99,7 +99,10 @@ def select(source: Source, settings: DataSettings, inspect: Inspector) -> Select
         )
     together = twins_kept_together(twins, draw.images.infos, source.items, settings)
     candidates = Candidates(source.items, draw.images, draw.broken, together)
-    splits = make_splits(candidates, source, settings)
+    try:
+        splits = make_splits(candidates, source, settings)
+    except DataError as error:
+        raise DataError("\nNote: ".join((str(error), *torn.notes))) from None
     used = [i for part in splits.values() for i in sorted(part)]
     infos = {i: draw.images.infos[i] for i in used}
     return Selection(

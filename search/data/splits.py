@@ -154,7 +154,7 @@ def _missing_class_message(
     n_listed = sum(item.label == label for item in source.items)
     broken = [item.name for item in source.items if item.label == label]
     broken = [it for it in broken if it in candidates.broken]
-    if len(broken) == n_listed:
+    if broken and len(broken) == n_listed:
         raise DataError(
             f"None of the {n_listed:,} images of class {name!r} can be read. {broken[0]}:"
             f" {candidates.broken[broken[0]]}."

@@ -120,7 +120,7 @@ def read_listed(
     if conditions:
         n_left_out = plural(len(paths) - len(used), "DICOM file")
         notes.append(f"{n_left_out} left out by --where {', '.join(where)}")
-        if not used:
+        if not any(isinstance(it, Header) for it in used.values()):
             raise DataError(f"No DICOM image is left of {plural(len(paths), 'file')}: {notes[0]}.")
     groups = {} if has_groups else _find_groups(used, labels, settings, notes)
     if n := sum(isinstance(it, Header) and _is_localizer(it) for it in used.values()):

@@ -410,6 +410,11 @@ def test_files_of_a_table_are_chosen_by_tags_and_said_to_be_localizers(
         open_source(DataSettings(source=str(table), where=("Modality=XX",)))
     with pytest.raises(DataError, match="--where PatientID would store an identifier"):
         open_source(DataSettings(source=str(table), where=("PatientID=1",)))
+    table.write_text("\n".join([rows[0], *(f"{i}.dcm,{'ab'[i >= 8]},AP" for i in range(12))]))
+    only = open_source(DataSettings(source=str(table), where=("Modality=MR",)))
+    assert only.classes == ("a",)  # The other class has no row any more.
+    with pytest.raises(DataError, match="Expected at least 2 classes"):
+        inspect_source(DataSettings(source=str(table), where=("Modality=MR",)))
 
 
 def test_tags_that_tell_the_classes_are_noticed(write: Write, tmp_path: Path) -> None:

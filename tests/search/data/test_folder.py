@@ -350,6 +350,24 @@ def test_table_with_other_labels_than_the_folders_is_noticed(
     assert open_source(DataSettings(source=str(root))).classes == ("left", "right")
 
 
+@pytest.mark.parametrize(
+    ("columns", "rows"),
+    [
+        ("path,label", [f"{name}/{i:03}.png,{name}" for name in "ab" for i in range(6)]),
+        ("filename,class,x", [f"a/{i:03}.png,{box},0" for i in range(6) for box in ("p", "q")]),
+        ("filename,type", [f"{name}/{i:03}.png,png" for name in "ab" for i in range(6)]),
+        ("filename,pixel", [f"{name}/{i:03}.png,{i % 2}" for name in "ab" for i in range(6)]),
+    ],
+    ids=["equal stems", "boxes", "vague", "no label"],
+)
+def test_table_that_says_nothing_against_the_folders_is_ignored(
+    make_folder: MakeFolder, columns: str, rows: list[str]
+) -> None:
+    root = make_folder({"a": 6, "b": 6})
+    (root / "table.csv").write_text("\n".join([columns, *rows]))
+    assert open_source(DataSettings(source=str(root))).classes == ("a", "b")
+
+
 def test_folder_without_files_is_named(make_folder: MakeFolder) -> None:
     root = make_folder({"a": 4, "b": 4})
     (root / "c" / "inner").mkdir(parents=True)

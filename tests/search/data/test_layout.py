@@ -124,7 +124,7 @@ def test_layout_is_read_as_it_is_meant(name: str) -> None:
 
 def test_documents_beside_the_folder_around_everything_are_ignored() -> None:
     splits = {f"set/{split}/{name}/*.png": 3 for split in ("train", "test") for name in "ab"}
-    others = ("README.txt", "more/licence/terms.txt", "set/doc/about.md")
+    others = ("README.txt", "more/licence/terms.txt", "set/train/models/best.pt")
     found = layout_of(splits, *others)
     assert summary(found) == {f"{split}/{name}": 3 for split in ("train", "test") for name in "ab"}
     assert list(found.notes) == [
@@ -183,6 +183,11 @@ REFUSED = {
         {"around/a/*.png": 4, "around/b/*.png": 4, "around/c/*.xyz": 5},
         ["around/c/readme.txt", "readme.txt"],
         r"The folder 'c' beside those of classes holds 5 .xyz files, which .*--exclude 'c'",
+    ),
+    "two classes of a format that nobody listed": (
+        {"a/*.png": 4, "b/*.png": 4, "c/*.xyz": 5, "d/*.abc": 5},
+        [],
+        r"holds 5 .xyz files, which .* \(so do others: 'd'\).*--exclude 'c,d'",
     ),
     "a class without extensions, in splits": (
         {"train/a/*.png": 4, "train/b/*.png": 4, "train/c/*": 5, "test/a/*.png": 1,

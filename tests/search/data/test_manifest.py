@@ -272,15 +272,25 @@ def test_rows_are_chosen_by_their_cells(tmp_path: Path) -> None:
         open_manifest(path, where=("veiw=AP",))
 
 
-@pytest.mark.parametrize("column", ["PatientID", "patient_name", "Subject ID", "MRN", "StudyUID"])
+@pytest.mark.parametrize(
+    "column",
+    [
+        "PatientID", "patient_name", "patient", "Subject ID", "MRN", "StudyUID", "person",
+        "case_id", "sopinstanceuid", "Referring Physician",
+    ],
+)  # fmt: skip
 def test_identifiers_choose_no_rows(tmp_path: Path, column: str) -> None:
     make_set(tmp_path, ["0.png", "1.png"])
     rows = [{"image": f"{i}.png", "label": "ab"[i], column: f"p{i}"} for i in range(2)]
     with pytest.raises(DataError, match=rf"--where {column} would store an identifier") as caught:
         open_manifest(write_csv(tmp_path / "m.csv", rows), where=(f"{column}=p0",))
     assert "p0" not in str(caught.value)
-    rows = [{"image": f"{i}.png", "label": "ab"[i], "Patient's Sex": "F"} for i in range(2)]
-    open_manifest(write_csv(tmp_path / "m.csv", rows), where=("Patient's Sex=F",))
+    for other in ("Patient's Sex", "fluid", "mrna", "patient_status", "PatientAge", "use_case"):
+        rows = [{"image": f"{i}.png", "label": "ab"[i], other: "F"} for i in range(2)]
+        open_manifest(write_csv(tmp_path / "m.csv", rows), where=(f"{other}=F",))
+    rows = [{"image": f"{i}.png", "label": "ab"[i], "eye": f"p{i}"} for i in range(2)]
+    with pytest.raises(DataError, match="--where eye would store an identifier"):
+        open_manifest(write_csv(tmp_path / "m.csv", rows), where=("eye=p0",), group_column="eye")
 
 
 def test_columns_that_may_be_meant_are_named(tmp_path: Path) -> None:
