@@ -35,34 +35,12 @@ _HINTS = {
     "weight": ("weight", "sampleweight", "imageweight"),
 }
 """Names of columns that are not used unless they are named: they may mean something else."""
+_FACTS = frozenset({
+    "scanner", "manufacturer", "vendor", "device", "machine", "model", "site", "hospital",
+    "center", "centre", "institution", "clinic", "source", "origin", "view", "viewposition", "modality",
+    "magnification", "protocol", "sex", "gender", "patientssex", "patientgender",
+})
 # fmt: on
-_FACTS = frozenset(
-    {
-        "scanner",
-        "manufacturer",
-        "vendor",
-        "device",
-        "machine",
-        "model",
-        "site",
-        "hospital",
-        "center",
-        "centre",
-        "institution",
-        "clinic",
-        "source",
-        "origin",
-        "view",
-        "viewposition",
-        "modality",
-        "magnification",
-        "protocol",
-        "sex",
-        "gender",
-        "patientssex",
-        "patientgender",
-    }
-)
 """Names of columns that say how an image was taken, by which a network could tell classes."""
 _FLAGS = {"0": False, "0.0": False, "1": True, "1.0": True}
 MIN_FLAG_COLUMNS = 2

@@ -21,10 +21,9 @@ import random
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from search.machine.gpus import CPU
 from search.settings.plan import StudyPlan
@@ -56,19 +55,14 @@ MAX_OPERATIONS = 150.0
 N_TRIES = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class Training:
-    """A training that is to be recorded."""
+class Training(NamedTuple):
+    """A training that is to be recorded; it is known by all of these."""
 
     set_name: str
     size: int
     family: str
     number: int
     seed: int
-
-    @property
-    def key(self) -> tuple[Any, ...]:
-        return (self.set_name, self.size, self.family, self.number, self.seed)
 
 
 def trainings(n_networks: int) -> Iterator[Training]:
@@ -244,13 +238,12 @@ def record(task: "Task") -> dict[str, Any]:
     return curve
 
 
-def read_keys(path: Path) -> set[tuple[Any, ...]]:
-    """Return the keys of the trainings in a file."""
+def read_trainings(path: Path) -> set[Training]:
+    """Return the trainings in a file."""
     if not path.is_file():
         return set()
-    names = Training.__dataclass_fields__
     records = map(json.loads, path.read_text().splitlines())
-    return {tuple(record[name] for name in names) for record in records}
+    return {Training(*(record[name] for name in Training._fields)) for record in records}
 
 
 def main() -> None:
@@ -267,8 +260,8 @@ def main() -> None:
     os.environ |= {**trainer_environment(n_threads=1), **CPU.environment}
     os.environ["CONVSEARCH_CACHE"] = str(folder / "cache")
     studies = open_studies(folder)
-    done, running = read_keys(CURVES), dict[Future[dict[str, Any]], dict[str, Any]]()
-    left = iter([it for it in trainings(options.networks) if it.key not in done])
+    done, running = read_trainings(CURVES), dict[Future[dict[str, Any]], dict[str, Any]]()
+    left = iter([it for it in trainings(options.networks) if it not in done])
     with (
         CURVES.open("a") as file,
         ProcessPoolExecutor(
@@ -288,8 +281,7 @@ def main() -> None:
                 if drawn is not None:
                     config, params = drawn
                     task = make_task(opened, config, seed=training.seed)
-                    fields = dict(zip(Training.__dataclass_fields__, training.key, strict=True))
-                    running[pool.submit(record, task)] = {**fields, "params": params}
+                    running[pool.submit(record, task)] = {**training._asdict(), "params": params}
             if not running:
                 break
             for future in wait(running, return_when=FIRST_COMPLETED).done:
@@ -297,7 +289,7 @@ def main() -> None:
                 file.write(json.dumps(line, separators=(",", ":")) + "\n")
                 file.flush()
                 accuracy = max(line["correct"], default=0) / line["n_val"]
-                where = " ".join(str(line[it]) for it in Training.__dataclass_fields__)
+                where = " ".join(str(line[it]) for it in Training._fields)
                 print(f"{where}: {accuracy:.3f}, {sum(line['seconds']):.0f} s", flush=True)
 
 

@@ -298,6 +298,19 @@ def test_first_process_of_a_container_heeds_signals_and_leaves_no_zombie(
     assert "running" not in counts(opened)
 
 
+def make_service(url: str, study: str | None) -> Service:
+    """A service of two workers, of a study or of all."""
+    return Service(
+        store_url=url,
+        study=study,
+        devices=(CPU, CPU),
+        n_threads=None,
+        idle_exit_s=None,
+        log_format="text",
+        is_supervised=False,
+    )
+
+
 def test_supervisor_counts_what_the_workers_of_a_service_gain(
     opened: OpenStudy, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -313,16 +326,7 @@ def test_supervisor_counts_what_the_workers_of_a_service_gain(
         return []
 
     monkeypatch.setattr("search.workers.service.supervise", supervise)
-    service = Service(
-        store_url=url,
-        study=None,
-        devices=(CPU, CPU),
-        n_threads=None,
-        idle_exit_s=None,
-        log_format="text",
-        is_supervised=False,
-    )
-    assert service.run() == 0
+    assert make_service(url, None).run() == 0
     assert counted == [0, 1]
 
 
@@ -340,16 +344,7 @@ def test_supervisor_looks_for_workers_that_answer_once_their_study_is_over(
         return []
 
     monkeypatch.setattr("search.workers.service.supervise", supervise)
-    service = Service(
-        store_url=url,
-        study=opened.name if is_named else None,
-        devices=(CPU, CPU),
-        n_threads=None,
-        idle_exit_s=None,
-        log_format="text",
-        is_supervised=False,
-    )
-    assert service.run() == 0
+    assert make_service(url, opened.name if is_named else None).run() == 0
     assert found == [None, {os.getpid()} if is_named else None]  # Others wait for further studies.
 
 
