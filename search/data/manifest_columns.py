@@ -37,8 +37,8 @@ _HINTS = {
 """Names of columns that are not used unless they are named: they may mean something else."""
 _FACTS = frozenset({
     "scanner", "manufacturer", "vendor", "device", "machine", "model", "site", "hospital",
-    "center", "centre", "institution", "clinic", "source", "origin", "view", "viewposition", "modality",
-    "magnification", "protocol", "sex", "gender", "patientssex", "patientgender",
+    "center", "centre", "institution", "clinic", "source", "origin", "view", "viewposition",
+    "modality", "magnification", "protocol", "sex", "gender", "patientssex", "patientgender",
 })
 # fmt: on
 """Names of columns that say how an image was taken, by which a network could tell classes."""
