@@ -1,16 +1,25 @@
 """How many images of each class a study uses, if it does not use all."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from search.data.settings import DataSettings
 from search.data.source_api import Source
 
 
-def class_quotas(source: Source, settings: DataSettings) -> dict[tuple[str, int], int]:
-    """Return the maximum number of images by split and class, within `max_images`."""
-    counts = Counter((item.split, item.label) for item in source.items)
-    sizes = Counter(item.split for item in source.items)
+def class_quotas(
+    source: Source, settings: DataSettings, left_out: Collection[int] = ()
+) -> dict[tuple[str, int], int]:
+    """Return the maximum number of images by split and class, within `max_images`.
+
+    Args:
+        source: The images.
+        settings: They have `max_images`.
+        left_out: Positions of images that are not used.
+    """
+    usable = [item for i, item in enumerate(source.items) if i not in left_out]
+    counts = Counter((item.split, item.label) for item in usable)
+    sizes = Counter(item.split for item in usable)
     names = sorted(sizes)
     totals = proportional_quotas([sizes[name] for name in names], settings.max_images)
     quotas = {}

@@ -85,7 +85,7 @@ def select(source: Source, settings: DataSettings, inspect: Inspector) -> Select
     torn = guard_groups(source.items, settings)
     draw = _Draw(source.items, inspect, strict=settings.strict, left_out=torn.left_out)
     rng = np.random.default_rng([settings.seed, 0])
-    quotas = class_quotas(source, settings)
+    quotas = class_quotas(source, settings, torn.left_out)
     for split in SPLIT_PRECEDENCE:
         draw.sample_split(split, quotas, rng)
     twins, notes = _find_twins(draw)

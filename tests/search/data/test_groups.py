@@ -189,6 +189,22 @@ def test_patient_on_both_sides_of_given_splits_is_allowed_or_left_out_of_trainin
         assert any(it.startswith(note) for it in found[key].metadata["warnings"])
 
 
+def test_images_of_other_classes_replace_those_that_are_left_out(
+    make_folder: MakeFolder, cache_dir: Path
+) -> None:
+    splits = {"train": 12, "val": 6, "test": 6}
+    images = {f"{split}/{it}/{split}{it}1": n for split, n in splits.items() for it in "ab"}
+    images |= {"train/a/train1": 40, "val/a/train1": 4}
+    data = prepare_patients(
+        make_folder(images),
+        cache_dir,
+        group_from=r"([a-z]+\d)/",
+        fix_leaks=True,
+        max_images=24,
+    )
+    assert data.counts == {"train": 11, "val": 7, "test": 6}
+
+
 def test_class_of_one_patient_is_refused(make_folder: MakeFolder, cache_dir: Path) -> None:
     root = make_folder({**patients(8), "c/patient99": 9})
     message = r"Class 'c' has no image for the split 'val': its 9 images are of 1 group, which"
