@@ -101,9 +101,6 @@ class FamilyPruner(BasePruner):
 
     An epoch on cached features gains more than one from scratch: compared with all trials, most
     networks that are trained from scratch would be pruned at once, and the best with them.
-
-    Optuna looks for a Hyperband pruner in the study, to show its samplers a single bracket; with
-    this one they see all trials.
     """
 
     name: str  # One of `PRUNERS`; a new pruner is made for each trial, with the trial's length.
@@ -122,6 +119,22 @@ class FamilyPruner(BasePruner):
         else:
             view = filter_trials(study, lambda t: t.user_attrs.get(MAX_EPOCHS) == max_epochs)
         return _make(self.name, max_epochs or self.max_epochs).prune(view, trial)
+
+
+@dataclass(frozen=True, slots=True)
+class AllTrialsHyperband(BasePruner):
+    """Optuna's Hyperband, with a sampler that sees all trials.
+
+    Optuna looks for a `HyperbandPruner` in the study, and shows its samplers a single bracket: too
+    few trials to learn from, in a study that cannot be copied as `tpe` does.
+    """
+
+    max_epochs: int
+
+    def prune(self, study: Study, trial: FrozenTrial) -> bool:
+        """Whether to prune the trial, which has just reported an epoch."""
+        pruner = HyperbandPruner(min_resource=1, max_resource=self.max_epochs, reduction_factor=2)
+        return pruner.prune(study, trial)
 
 
 def best_until(trial: FrozenTrial, epoch: int) -> float | None:
@@ -162,10 +175,6 @@ def _make_percentile(max_epochs: int) -> BasePruner:
     return PercentilePruner(60.0, n_startup_trials=4, n_warmup_steps=warm_up)
 
 
-def _make_hyperband(max_epochs: int) -> BasePruner:
-    return HyperbandPruner(min_resource=1, max_resource=max_epochs, reduction_factor=2)
-
-
 def _make_halving(max_epochs: int) -> BasePruner:
     return SuccessiveHalvingPruner(min_resource=max(1, max_epochs // 10), reduction_factor=2)
 
@@ -179,7 +188,7 @@ PRUNERS: dict[str, Callable[[int], BasePruner]] = {
     "auto": FallingSharePruner,
     "median": _make_median,
     "percentile": _make_percentile,
-    "hyperband": _make_hyperband,
+    "hyperband": AllTrialsHyperband,
     "halving": _make_halving,
     "none": _make_none,
 }

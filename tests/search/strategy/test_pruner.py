@@ -13,6 +13,7 @@ from search.strategy.pruner import (
     plateau_epochs,
     warm_up_epochs,
 )
+from search.strategy.sampler import N_STARTUP_TRIALS, SAMPLERS, make_sampler
 
 REPLAY = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "replay_pruners.py"))
 needs_curves = pytest.mark.skipif(
@@ -214,6 +215,24 @@ def test_trials_of_one_epoch_are_never_pruned(name: str) -> None:
     for number in range(12):
         train_until_pruned(study, [0.9 - 0.05 * number])
     assert {trial.state for trial in study.trials} == {TrialState.COMPLETE}
+
+
+@pytest.mark.parametrize("family_trials", [0, 1])
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("name", PRUNERS)
+def test_every_sampler_proposes_beside_every_pruner(
+    name: str, sampler: str, family_trials: int
+) -> None:
+    study = optuna.create_study(
+        direction="maximize",
+        sampler=make_sampler(sampler, 0),
+        pruner=make_pruner(name, 12, family_trials=family_trials),
+    )
+    for _ in range(N_STARTUP_TRIALS + 3):
+        trial = study.ask()
+        scale = trial.suggest_float("scale", 0.5, 1.0)
+        train(study, trial, [scale * value for value in GOOD])
+    assert len(study.trials) == N_STARTUP_TRIALS + 3
 
 
 def test_unknown_pruner_is_refused_with_the_known_ones() -> None:
