@@ -4,7 +4,8 @@ The ranges keep lesions recognizable. There is no vertical flip: organs are rare
 """
 
 import math
-from typing import Any
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,32 +18,63 @@ MAX_BRIGHTNESS = 12.0  # In pixel units of 0 to 255.
 CHUNK = 256  # Images per call, which bounds the memory for their floats.
 
 
-def augment(images: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Return the images, shape `(n, height, width, channels)`, each transformed at random.
+@dataclass(frozen=True, slots=True)
+class Augmentation:
+    """How each of some images is changed; it takes 48 bytes an image.
 
-    Equal generators give equal results, bit for bit on one kind of processor.
+    Attributes:
+        transforms: Affine maps, as `_draw_transforms` returns them.
+        gain: Factors of the contrast, shape `(n, 1, 1, 1)`.
+        offset: What is added to the brightness, shape `(n, 1, 1, 1)`.
     """
-    import keras
 
-    transforms = _draw_transforms(len(images), images.shape[1:3], rng)
-    gain = rng.uniform(1 - MAX_CONTRAST, 1 + MAX_CONTRAST, (len(images), 1, 1, 1))
-    offset = rng.uniform(-MAX_BRIGHTNESS, MAX_BRIGHTNESS, (len(images), 1, 1, 1))
-    changed = np.empty_like(images)
-    for start in range(0, len(images), CHUNK):
-        part = slice(start, start + CHUNK)
-        moved = keras.ops.image.affine_transform(
-            images[part].astype(np.float32),
-            transforms[part],
-            interpolation="bilinear",
-            fill_mode="nearest",
+    transforms: NDArray[np.float32]
+    gain: NDArray[np.float64]
+    offset: NDArray[np.float64]
+
+    @classmethod
+    def draw(cls, n: int, shape: tuple[int, int], rng: np.random.Generator) -> Self:
+        """Draw the changes of `n` images of `(height, width)`."""
+        return cls(
+            _draw_transforms(n, shape, rng),
+            rng.uniform(1 - MAX_CONTRAST, 1 + MAX_CONTRAST, (n, 1, 1, 1)),
+            rng.uniform(-MAX_BRIGHTNESS, MAX_BRIGHTNESS, (n, 1, 1, 1)),
         )
-        lit = keras.ops.convert_to_numpy(moved) * gain[part] + offset[part]
-        changed[part] = np.clip(np.rint(lit), 0, 255).astype(np.uint8)
-    return changed
+
+    def apply(self, images: NDArray[np.uint8], start: int = 0) -> NDArray[np.uint8]:
+        """Return changed images, shape `(n, height, width, channels)`.
+
+        Equal changes give equal results, bit for bit on one kind of processor.
+
+        Args:
+            images: The images to change.
+            start: The place of the first of them among all for which changes were drawn.
+        """
+        import keras
+
+        changed = np.empty_like(images)
+        for first in range(0, len(images), CHUNK):
+            chunk = images[first : first + CHUNK]
+            part = slice(start + first, start + first + len(chunk))
+            moved = keras.ops.image.affine_transform(
+                chunk.astype(np.float32),
+                self.transforms[part],
+                interpolation="bilinear",
+                fill_mode="nearest",
+            )
+            lit = keras.ops.convert_to_numpy(moved) * self.gain[part] + self.offset[part]
+            changed[first : first + CHUNK] = np.clip(np.rint(lit), 0, 255).astype(np.uint8)
+        return changed
+
+
+def augment(images: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return the images, shape `(n, height, width, channels)`, each transformed at random."""
+    height, width = images.shape[1:3]
+    return Augmentation.draw(len(images), (height, width), rng).apply(images)
 
 
 def _draw_transforms(
-    n: int, shape: tuple[Any, ...], rng: np.random.Generator
+    n: int, shape: tuple[int, int], rng: np.random.Generator
 ) -> NDArray[np.float32]:
     """Draw `(n, 8)` affine maps from coordinates in the result to coordinates in the image.
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.data import PreparedSet
-from search.training.augmentation import augment
+from search.training.augmentation import CHUNK, Augmentation
 from search.training.feature_cache import Maps
 from search.training.phase import Batch, TrainingBatch
 
@@ -28,14 +28,24 @@ class PixelFeed:
         """Yield training images, shape `(batch_size, height, width, channels)`, and labels."""
         labels, weights = self._data.labels("train"), self._data.train_weights()
         order = draw_order(len(labels), self._seed, epoch, self.batch_size)
-        images = self._data.images("train")[order.ravel()]
+        for batch, images in zip(order, self._images(order, epoch), strict=True):
+            yield images, labels[batch], None if weights is None else weights[batch]
+
+    def _images(self, order: NDArray[np.int64], epoch: int) -> Iterator[NDArray[np.uint8]]:
+        """Yield the images of each batch; a few batches at once are in memory."""
+        images = self._data.images("train")
+        changes: Augmentation | None = None
         if self._augmentation:
             rng = np.random.default_rng((self._seed, AUGMENTATION, epoch))
-            images = augment(images, rng)
-        for position, batch in enumerate(order):
-            start = position * self.batch_size
-            of_batch = None if weights is None else weights[batch]
-            yield images[start : start + self.batch_size], labels[batch], of_batch
+            height, width = images.shape[1:3]
+            changes = Augmentation.draw(order.size, (height, width), rng)
+        n_at_once = max(1, CHUNK // self.batch_size)
+        for first in range(0, len(order), n_at_once):
+            batches = order[first : first + n_at_once]
+            chunk = images[batches.ravel()]
+            if changes is not None:
+                chunk = changes.apply(chunk, first * self.batch_size)
+            yield from chunk.reshape(*batches.shape, *images.shape[1:])
 
     def validation(self) -> Batch:
         """Return the validation images, never augmented."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from search.training.augmentation import augment
+from search.training.augmentation import Augmentation, augment
 
 IMAGES = np.random.default_rng(0).integers(0, 255, (300, 12, 12, 3), dtype=np.uint8)
 
@@ -17,6 +17,12 @@ def test_equal_seeds_give_equal_images() -> None:
 def test_images_keep_shape_and_kind() -> None:
     changed = augment(IMAGES, np.random.default_rng(0))
     assert (changed.shape, changed.dtype) == (IMAGES.shape, np.uint8)
+
+
+def test_images_are_changed_alike_in_parts() -> None:
+    changes = Augmentation.draw(len(IMAGES), (12, 12), np.random.default_rng(4))
+    parts = [changes.apply(IMAGES[start : start + 48], start) for start in range(0, 300, 48)]
+    assert np.array_equal(np.concatenate(parts), augment(IMAGES, np.random.default_rng(4)))
 
 
 def test_object_in_the_middle_stays_in_the_image() -> None:
