@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from optuna.trial import FrozenTrial
 
 from analysis.confirmation.comparison import Confirmation
+from analysis.report.preparation import Preparation
 from analysis.results.classification_metrics import Evaluation
 from analysis.results.ranking import RankedTrial, Ranking
 from spaces import DrawnLayer
@@ -67,6 +68,8 @@ class DataFacts:
     """Whether training images have different weights in the loss."""
     baseline: float | None = None
     """Validation accuracy that intensity statistics alone reach; None if unknown."""
+    preparation: Preparation = field(default_factory=Preparation)
+    """How the images were made and chosen."""
     names_left_out: tuple[str, ...] = ()
     """Names of excluded files, if they were asked for."""
 

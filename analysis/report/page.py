@@ -9,6 +9,7 @@ from analysis.report.html_page import content_policy, environment, page_scripts,
 from analysis.report.image_uris import heat_uri, picture_uri
 from analysis.report.page_figures import PageFigures
 from analysis.report.phrases import Phrases
+from analysis.report.preparation_phrases import describe_preparation
 from analysis.report.texts import texts
 from analysis.results.classification_metrics import OVERALL_SCORES
 
@@ -47,6 +48,7 @@ def render_page(facts: Facts, *, lang: str = "en") -> str:
         "percent": words.percent,
         "duration": words.duration,
         "phrases": Phrases(words),
+        "made": describe_preparation(facts.data.preparation, words),
         "figures": PageFigures(facts, lang),
         "panels": draw_architecture(facts.winner.layers, words),
         "picture_uri": picture_uri,

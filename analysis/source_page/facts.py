@@ -67,6 +67,8 @@ class SourceFacts:
         majority: That of always answering the largest class.
         group_sizes: Number of groups by their number of images.
         n_mixed_groups: Number of groups with images of several classes.
+        divided, n_divided: Groups that are in several splits: an image of each split for those
+            that are shown, and their number.
         near, n_near, n_certain: Pairs that are shown, and numbers of all and of certain ones.
         equal, n_equal: Groups of equal images of one class that are shown, and their number.
         conflicts, n_conflicts: The same of several classes.
@@ -88,6 +90,8 @@ class SourceFacts:
     majority: float
     group_sizes: Mapping[int, int]
     n_mixed_groups: int
+    divided: tuple[Mapping[str, str], ...]
+    n_divided: int
     near: tuple[NearPair, ...]
     n_near: int
     n_certain: int

@@ -229,7 +229,9 @@ _OPTIONS: Mapping[str, Any] = {
         bool, "Use near duplicates in different splits as they are.", "--allow-leaks"
     ),
     "fix_leaks": _option(
-        bool, "Leave near duplicates of validation and test images out of training.", "--fix-leaks"
+        bool,
+        "Keep near duplicates and groups in one split only: test, then validation.",
+        "--fix-leaks",
     ),
     "warm_start": _option(
         str,

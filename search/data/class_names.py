@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection
+from shlex import quote
 
 from search.data.file_names import differing_in_case, join_names
 from search.errors import DataError
@@ -14,7 +15,7 @@ _PATIENT = re.compile(
 
 
 def check_spelling(names: Collection[str]) -> None:
-    """Raise an error if names cannot be written to a file, or differ in capital letters only."""
+    """Raise an error if names cannot be written to a file."""
     for name in sorted(names):
         try:
             name.encode()
@@ -24,10 +25,17 @@ def check_spelling(names: Collection[str]) -> None:
                 f"The name of the folder {shown} is not UTF-8. Rename it: it is the name of a"
                 " class."
             ) from None
-    if twins := differing_in_case(names):
+
+
+def check_capitals(names: Collection[str]) -> None:
+    """Raise an error if names differ in capital letters only."""
+    twins = differing_in_case(names)
+    if twins:
+        same = [name for name in twins if name.casefold() == twins[0].casefold()]
+        merge = quote(f"{twins[0].casefold()}={','.join(same)}")
         raise DataError(
-            f"The folders {join_names(twins)} differ in capital letters only. If they are one"
-            " class, give them one name."
+            f"The classes {join_names(twins)} differ in capital letters only. If they are one"
+            f" class, merge them: --merge {merge}. If not, name all classes with --classes."
         )
 
 

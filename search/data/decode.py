@@ -4,6 +4,7 @@ Sizes are checked before anything is decoded, and a truncated file is an error. 
 grey `(height, width)` or color `(height, width, 3)`, upright.
 """
 
+import re
 import struct
 import warnings
 import zlib
@@ -18,7 +19,6 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from search.data.deep_color import DeepColor, deep_color_of, join_bytes, read_low_bytes
 from search.data.image_limits import (
     MAX_DEEP_PIXELS,
-    PILLOW_LIMIT,
     check_file,
     check_image,
     too_large,
@@ -27,6 +27,7 @@ from search.data.jpeg import has_end, open_without_end
 from search.data.pixel_values import row_strips
 from search.data.source_api import Decoded
 from search.data.tiff_values import as_signed, stored_values
+from spaces.wording import plural
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
@@ -50,6 +51,13 @@ _ORIENTATION_KEYS = frozenset({"exif", "Raw profile type exif", "xmp", "XML:com.
 """Where an orientation can be; looking for one takes a fifth of the time of a small image."""
 MAX_PAGES = 1_000
 """Of a TIFF that are used: the way to a page leads through all that are before it."""
+_PREFIX_BYTES = 16
+"""By which Pillow tells formats apart."""
+_OWN_WORDS = re.compile(r"its |it has |the (size of its|file) |not a |\d+ channels ")
+"""Reasons of our own begin so."""
+_UNUSUAL_ERRORS = (OSError, SyntaxError, ValueError, NotImplementedError)
+_UNUSUAL_WORDS = re.compile("unsupported|not supported|not available|unknown", re.IGNORECASE)
+"""Pillow says so of a file that it cannot read and that may be whole."""
 _LACKS_END = "convsearch lacks end"
 _HIGH_BIT_DEPTH_MODES = ("I", "F")  # and "I;16" with its byte orders
 
@@ -94,9 +102,9 @@ def _open(
     try:
         with open(path, "rb") as file:  # noqa: PTH123
             n_bytes = check_file(file, path)
-            with Image.open(file, formats=FORMATS) as opened:
+            with _open_header(file, path) as opened:
                 if page:
-                    opened.seek(page)
+                    _seek(opened, page, path)
                 check_image(opened, n_bytes, path)
                 before_load(opened)
                 image = _load(opened, file)
@@ -104,7 +112,46 @@ def _open(
                     ImageOps.exif_transpose(image, in_place=True)
                 yield image
     except BOMB_ERRORS as error:
-        raise too_large(f"more than {PILLOW_LIMIT:,} pixels", path) from error
+        raise too_large(_size_in_message(error), path) from error
+
+
+def _open_header(file: BinaryIO, path: str) -> Image.Image:
+    """Open an image without decoding it."""
+    try:
+        return Image.open(file, formats=FORMATS)
+    except BOMB_ERRORS as error:
+        if size := _size_in_header(file):
+            raise too_large(size, path) from error
+        raise
+
+
+def _size_in_header(file: BinaryIO) -> str:
+    """Return the sides of an image that Pillow refuses: its own limit is above ours.
+
+    Those of a WebP are not looked for: Pillow takes memory for all of its pixels to open it.
+    """
+    file.seek(0)
+    prefix = file.read(_PREFIX_BYTES)
+    for name in set(FORMATS) - {"WEBP"}:
+        opener, accepts = Image.OPEN[name]
+        if accepts and accepts(prefix):
+            file.seek(0)
+            width, height = opener(file, "").size
+            return f"{width:,} × {height:,}"
+    return ""
+
+
+def _size_in_message(error: Exception) -> str:
+    found = re.search(r"\((\d+) pixels\)", str(error))
+    return f"{int(found[1]):,} pixels" if found else "more"
+
+
+def _seek(image: Image.Image, page: int, path: str) -> None:
+    try:
+        image.seek(page)
+    except EOFError as error:  # Pillow now believes in as many pages as were asked for.
+        n_pages = count_tiff_pages(path) if image.format == "TIFF" else 1
+        raise ValueError(f"it has {plural(n_pages, 'page')}") from error
 
 
 def count_tiff_pages(path: str) -> int:
@@ -149,11 +196,25 @@ def decoder_warnings() -> Iterator[None]:
 
 
 def describe_decode_error(error: BaseException) -> str:
-    """Describe one of `DECODE_ERRORS`."""
+    """Describe one of `DECODE_ERRORS` in words of our own: decoders write for programmers."""
+    text = str(error)
     if isinstance(error, UnidentifiedImageError):
         return "not a PNG, JPEG, BMP, TIFF or WebP image that can be read"
-    strerror = getattr(error, "strerror", None)  # Without the path.
-    return strerror or str(error) or type(error).__name__
+    if strerror := getattr(error, "strerror", None):  # Without the path.
+        return str(strerror)
+    if isinstance(error, ValueError | zlib.error) and _OWN_WORDS.match(text):
+        return text
+    return _describe_damage(error, text)
+
+
+def _describe_damage(error: BaseException, text: str) -> str:
+    if isinstance(error, MemoryError):
+        return "it takes too much memory"
+    if isinstance(error, EOFError | struct.error) or "truncated" in text.lower():
+        return "the file is truncated"
+    if isinstance(error, _UNUSUAL_ERRORS) and _UNUSUAL_WORDS.search(text):
+        return "it is stored in a way that is not supported"
+    return "the file is damaged"
 
 
 def _as_array(image: Image.Image) -> NDArray[Any]:

@@ -32,17 +32,17 @@ class FileFinder:
     """Finds image files below a folder, which is listed only if a path does not lead to one.
 
     Attributes:
-        n_outside: Number of found files that are not below the folder.
-        n_by_name: Number of files that were found by name in another folder than the path says.
-        n_by_uid: Number of files that were found by a UID in their headers.
+        outside: Names of found files that are not below the folder.
+        by_name: Names of files that were found by name in another folder than the path says.
+        by_uid: Names of files that were found by a UID in their headers.
     """
 
     def __init__(
         self, root: Path, exclude: Sequence[str] = (), progress: Progress | None = None
     ) -> None:
-        self.n_outside = 0
-        self.n_by_name = 0
-        self.n_by_uid = 0
+        self.outside = set[str]()
+        self.by_name = set[str]()
+        self.by_uid = set[str]()
         self._progress = progress
         self._root = root
         self._exclude = exclude
@@ -60,7 +60,8 @@ class FileFinder:
         direct = self._stat(path)
         if direct is not None:
             resolved = (self._root / path).resolve()
-            self.n_outside += not resolved.is_relative_to(self._root.resolve())
+            if not resolved.is_relative_to(self._root.resolve()):
+                self.outside.add(name)
             return [direct]
         is_foreign = path.is_absolute() or _DRIVE.match(name) is not None
         below = self._ending_like(path)
@@ -68,11 +69,11 @@ class FileFinder:
         found = below or (self._named(path.name) if is_anywhere else [])
         if len(found) > 1:
             return f"{len(found)} files have this name, such as {found[0].name}"
-        if found:
-            self.n_by_name += not below and len(path.parts) > 1
-        elif is_uid(name):
+        if found and not below and len(path.parts) > 1:
+            self.by_name.add(found[0].name)
+        elif not found and is_uid(name):
             found = self._by_uid.get(name, [])
-            self.n_by_uid += len(found)
+            self.by_uid.update(it.name for it in found)
         if not found:
             return "there is no such file"
         return [FileOnDisk(it.name, it.size, it.modified_ns) for it in found]

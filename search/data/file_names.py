@@ -18,6 +18,17 @@ FILLING_WORDS = frozenset({
     "files", "scans", "samples",
 })
 """Words beside that of a split, as in `train_set` or `Test cases`."""
+DOCUMENTS = frozenset({
+    ".csv", ".tsv", ".xls", ".xlsx", ".parquet", ".txt", ".md", ".rst", ".rtf", ".pdf", ".doc",
+    ".docx", ".odt", ".html", ".htm", ".css", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".toml",
+    ".ini", ".cfg", ".log", ".bib", ".tex", ".py", ".ipynb", ".m", ".r", ".sh", ".js", ".lock",
+    ".ppt", ".pptx", ".ods", ".url", ".webloc", ".c", ".cc", ".cpp", ".h", ".hpp", ".java", ".cs",
+    ".jl", ".rs", ".go", ".ts", ".bat", ".cmd", ".ps1", ".exe", ".dll", ".so", ".jar", ".db",
+    ".sqlite", ".keras", ".pt", ".pth", ".ckpt", ".onnx", ".tflite", ".pb", ".pkl", ".pickle",
+    ".joblib", ".safetensors", ".v2", ".shp", ".shx", ".dbf", ".prj", ".geojson", ".roi", ".names",
+    ".data", ".md5", ".sha256",
+})
+"""Files that describe a set or work on it; a folder of others may be a class."""
 # fmt: on
 N_NAMES = 6
 """Names that a message shows."""

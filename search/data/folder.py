@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from search.data.groups import find_groups
+from search.data.groups import describe_found_groups, find_groups
 from search.data.image_files import FileOnDisk, ImageFiles
 from search.data.images_in_files import find_images_in_files
 from search.data.label_tables import check_label_tables
@@ -42,6 +42,9 @@ class FolderSource:
         pattern = settings.group_from
         if pattern:
             groups = find_groups([image.labeled.file.name for image in images], pattern)
+            self.warnings += describe_found_groups(
+                groups, [image.labeled.class_name for image in images]
+            )
             images = [it._replace(group=g) for it, g in zip(images, groups, strict=True)]
         self.items: Sequence[Item] = [
             Item(
@@ -158,8 +161,9 @@ def _describe_left_out(listing: FileListing) -> Iterator[str]:
     if (n := listing.n_excluded) > 0:
         what = "file or folder was" if n == 1 else "files and folders were"
         yield f"{n:,} {what} left out by --exclude"
-    if (n := listing.n_broken_links) > 0:
-        yield "1 link leads nowhere" if n == 1 else f"{n:,} links lead nowhere"
+    if links := listing.broken_links:
+        lead = "link leads" if len(links) == 1 else "links lead"
+        yield f"{len(links):,} {lead} nowhere: {first_of(sorted(links))}"
     if listing.empty_folders:
         n_empty = plural(len(listing.empty_folders), "folder")
         yield f"{n_empty} without files: {first_of(sorted(listing.empty_folders))}"

@@ -2,9 +2,10 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from search.data.group_quality import describe_unlikely_groups, why_no_groups
 from search.errors import DataError
 from spaces.wording import shorten
 
@@ -61,6 +62,13 @@ def _group_in(name: str, pattern: re.Pattern[str]) -> str:
         return ""
     parts = [part for part in match.groups() if part]
     return "/".join(parts) if pattern.groups else match[0]
+
+
+def describe_found_groups(groups: Sequence[str], labels: Sequence[object]) -> Iterator[str]:
+    """Yield what may be wrong with groups that a pattern found."""
+    if reason := why_no_groups(groups, labels, "names"):
+        yield f"the group that --group-from finds {reason}: it does not tell patients apart"
+    yield from describe_unlikely_groups(groups, labels, "image", "change --group-from")
 
 
 def propose_pattern(names: Sequence[str], n_classes: int) -> Proposal | None:

@@ -6,11 +6,13 @@ _TAG = re.compile(
     r"Patient(?!Position|Orientation|Sex|Age)|UID$|ID$|Accession|Birth|Physician|Operators"
 )
 _WORD_START = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[\W_]+")
-_PEOPLE = r"(?:patient|subject|participant|person|case)s?"
+_PEOPLE = r"(?:patient|pat|subject|subj|participant|person|individual|donor|case)s?"
 _NUMBERS = r"(?:id|ids|uid|name|no|nr|num|number|code|key)"
 _COLUMN = re.compile(
     rf"{_PEOPLE}|{_PEOPLE} ?{_NUMBERS}|(?:.* )?(?:uid|\w+instanceuid|mrn|dob|accession|birth\w*)"
-    r"(?: .*)?|(?:.* )?(?:physician|operator)s?(?: .*)?|(?:sur|first|last|full|given) ?name"
+    r"(?: .*)?|(?:.* )?(?:physician|operator)s?(?: .*)?|(?:sur|first|last|full|given)? ?name"
+    r"|initials|ssn|social security.*|(?:.* )?insurance(?: .*)?"
+    rf"|(?:study|exam|visit|scan) ?{_NUMBERS}"
 )
 
 

@@ -16,8 +16,6 @@ MAX_PIXELS = 64 * 2**20
 """At most 4 bytes each: 256 MiB of decoded pixels."""
 MAX_DEEP_PIXELS = MAX_PIXELS // 4
 """Of color with 16 bits a channel where all bits are kept: 14 bytes each while they are joined."""
-PILLOW_LIMIT = Image.MAX_IMAGE_PIXELS or MAX_PIXELS
-"""Pillow itself warns of larger images, or refuses them, before their size is known."""
 MAX_SIDE = 32 * 2**10
 """Resizing holds 16 bytes of filter weights for each pixel of a side."""
 MAX_FILE_BYTES = 512 * 2**20
@@ -36,6 +34,11 @@ _RLE = (1, 2)
 
 class OversizeError(DataError):
     """An image would take too much memory or time to decode."""
+
+    @property
+    def reason(self) -> str:
+        """The message without its last sentence, which advises."""
+        return str(self).rpartition(". ")[0]
 
 
 def check_file(file: BinaryIO, path: str) -> int:

@@ -4,6 +4,7 @@ Sets that are published have many layouts. What is certain is read; what would g
 are none, such as parts of an archive or patients, is an error that says what to do.
 """
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from search.data.class_names import check_meaning, check_spelling
-from search.data.file_names import join_names, split_of, words_in
+from search.data.file_names import DOCUMENTS, join_names, split_of, words_in
 from search.data.groups import find_groups
 from search.data.listing import ImageFile, label_hint
 from search.data.masks import drop_masks
@@ -23,17 +24,6 @@ from search.errors import DataError
 LABEL_WORDS = frozenset({
     "positive", "negative", "benign", "malignant", "normal", "abnormal", "healthy", "diseased",
 })
-DOCUMENTS = frozenset({
-    ".csv", ".tsv", ".xls", ".xlsx", ".parquet", ".txt", ".md", ".rst", ".rtf", ".pdf", ".doc",
-    ".docx", ".odt", ".html", ".htm", ".css", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".toml",
-    ".ini", ".cfg", ".log", ".bib", ".tex", ".py", ".ipynb", ".m", ".r", ".sh", ".js", ".lock",
-    ".ppt", ".pptx", ".ods", ".url", ".webloc", ".c", ".cc", ".cpp", ".h", ".hpp", ".java", ".cs",
-    ".jl", ".rs", ".go", ".ts", ".bat", ".cmd", ".ps1", ".exe", ".dll", ".so", ".jar", ".db",
-    ".sqlite", ".keras", ".pt", ".pth", ".ckpt", ".onnx", ".tflite", ".pb", ".pkl", ".pickle",
-    ".joblib", ".safetensors", ".v2", ".shp", ".shx", ".dbf", ".prj", ".geojson", ".roi", ".names",
-    ".data", ".md5", ".sha256",
-})
-"""Files that describe a set or work on it; a folder of others may be a class."""
 # fmt: on
 
 
@@ -147,18 +137,29 @@ class _Finder:
 
     def label_by(self, images: Sequence[ImageFile], pattern: str) -> list[LabeledFile]:
         """Label images by what a pattern matches in their paths; top folders may be splits."""
-        names = find_groups([file.name for file in images], pattern, "--label-from")
-        check_spelling(set(names))
+        without = {file.name for file in images if self._has_no_image(file, pattern)}
+        labeled = [file for file in images if file.name not in without]
+        found = find_groups([file.name for file in labeled], pattern, "--label-from")
+        check_spelling(set(found))
+        classes = dict(zip((file.name for file in labeled), found, strict=True))
         splits = {top: split_of(top) for top in map(self._top, images)}
         others = {it.parts[self._depth] for it in images if not splits[self._top(it)]}
         if others and any(splits.values()):
             raise self._mixed([top for top, split in splits.items() if split], others)
         return self._drop_lone_train_split(
             [
-                LabeledFile(file, splits[self._top(file)], name)
-                for file, name in zip(images, names, strict=True)
+                LabeledFile(file, splits[self._top(file)], classes.get(file.name, ""))
+                for file in images
             ]
         )
+
+    def _has_no_image(self, file: ImageFile, pattern: str) -> bool:
+        """Whether a DICOM file that a pattern does not match holds something else, as a report."""
+        if not file.is_dicom or re.search(pattern, file.name):
+            return False
+        from search.data.dicom.header import NoImage, read_header
+
+        return isinstance(read_header(f"{self._root}/{file.name}"), NoImage)
 
     def _top(self, file: ImageFile) -> str:
         return file.parts[self._depth] if len(file.parts) > self._depth + 1 else ""

@@ -22,6 +22,11 @@ N_NAMES = 5
 """Pairs that an error lists."""
 MIN_CHAIN, MAX_CHAIN = 10, 0.01
 """Images and share of a set that may be twins of one another, directly or through others."""
+_WAYS_OUT = (
+    "--fix-leaks keeps such images in one split only (the test split, then validation),"
+    " --own-splits ignore splits all images anew, --allow-leaks uses them as they are, and"
+    " `convsearch data inspect --json` lists all."
+)
 KINDS = "mirrored, turned, rescaled, recompressed or brightened"
 
 
@@ -33,7 +38,7 @@ class TornGroups(NamedTuple):
     """Groups with images in several of the source's own splits.
 
     Attributes:
-        n: Their number.
+        n: Their number, if they are used.
         left_out: Positions of images that are not used: others of their group are in a split that
             is kept.
         notes: What was allowed or left out.
@@ -50,23 +55,23 @@ def guard_groups(items: Sequence[Item], settings: DataSettings) -> TornGroups:
     Raises:
         LeakError: If some are, and settings neither allow nor fix it.
     """
-    members: dict[str, list[int]] = {}
-    for position, item in enumerate(items):
-        if item.group:
-            members.setdefault(item.group, []).append(position)
-    torn = [its for its in members.values() if len({items[i].split for i in its}) > 1]
+    torn = find_torn_groups(items)
     if not torn:
         return TornGroups()
-    found = f"{len(torn):,} of {len(members):,} groups are in several splits"
+    n_groups = len({item.group for item in items if item.group})
+    found = f"{len(torn):,} of {n_groups:,} groups are in several splits"
     if settings.allow_leaks:
         return TornGroups(len(torn), notes=(f"{found}: results are too good",))
     if not settings.fix_leaks:
-        listed = "".join(f"\n  {_describe_torn(its, items)}" for its in torn[:N_NAMES])
+        examples = (name_by_split(its, items) for its in torn[:N_NAMES])
+        listed = "".join(
+            f"\n  {' and '.join(f'{name} ({split})' for split, name in it.items())}"
+            for it in examples
+        )
         more = f"\n  and {len(torn) - N_NAMES:,} more" if len(torn) > N_NAMES else ""
         raise LeakError(
             f"The source's splits leak, so results would be too good: {found}:{listed}{more}\n"
-            "--fix-leaks takes their images out of training, --own-splits ignore splits all images"
-            " anew, and --allow-leaks uses them as they are."
+            f"{_WAYS_OUT}"
         )
     left_out = set[int]()
     for its in torn:
@@ -77,11 +82,19 @@ def guard_groups(items: Sequence[Item], settings: DataSettings) -> TornGroups:
     return TornGroups(0, frozenset(left_out), (note,))
 
 
-def _describe_torn(indices: Sequence[int], items: Sequence[Item]) -> str:
-    """Return the group of some images, with one of each split."""
-    first = {items[i].split: items[i].name for i in reversed(indices)}
-    shown = " and ".join(f"{name} ({split})" for split, name in sorted(first.items()))
-    return f"{items[indices[0]].group!r}: {shown}"
+def find_torn_groups(items: Sequence[Item]) -> list[list[int]]:
+    """Return the positions of the images of each group that is in several splits."""
+    members: dict[str, list[int]] = {}
+    for position, item in enumerate(items):
+        if item.group:
+            members.setdefault(item.group, []).append(position)
+    return [its for its in members.values() if len({items[i].split for i in its}) > 1]
+
+
+def name_by_split(indices: Sequence[int], items: Sequence[Item]) -> dict[str, str]:
+    """Return the name of an image of each split; the group itself may identify a patient."""
+    first = {items[i].split or "no split": items[i].name for i in reversed(indices)}
+    return dict(sorted(first.items()))
 
 
 def describe_exact(images: DuplicateFilter, items: Sequence[Item]) -> list[str]:
@@ -141,9 +154,7 @@ def guard_splits(
         raise LeakError(
             f"The source's splits leak, so results would be too good: near duplicates ({KINDS}) in"
             f" different splits, {plural(len(leaks), 'pair')}:{listed}{more}\n"
-            "--fix-leaks takes such images out of training, --own-splits ignore splits all images"
-            " anew, --allow-leaks uses them as they are, and `convsearch data inspect --json`"
-            " lists all."
+            f"{_WAYS_OUT}"
         )
     partners: dict[int, list[int]] = {}
     for leak in leaks:

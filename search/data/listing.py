@@ -69,7 +69,7 @@ class FileListing:
 
     files: list[ImageFile] = field(default_factory=list)
     empty_folders: list[str] = field(default_factory=list)
-    n_broken_links: int = 0
+    broken_links: list[str] = field(default_factory=list)
     n_excluded: int = 0
 
 
@@ -114,7 +114,7 @@ def _walk(
             if is_excluded(here, exclude):
                 listing.n_excluded += 1
             elif _leads_nowhere(entry):
-                listing.n_broken_links += 1
+                listing.broken_links.append("/".join(here))
             elif entry.is_dir():
                 identity = _identity(Path(entry.path))
                 if identity not in above:

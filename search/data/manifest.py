@@ -3,15 +3,22 @@
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from search.data.file_finder import FileFinder
-from search.data.groups import find_groups
+from search.data.group_quality import (
+    describe_unlikely_groups,
+    differs_everywhere,
+    why_no_groups,
+)
+from search.data.grouped_split import join_groups
+from search.data.groups import describe_found_groups, find_groups
 from search.data.image_files import ImageFiles
 from search.data.images_in_files import find_images_in_files
 from search.data.joined_table import join_table
-from search.data.manifest_columns import find_columns
+from search.data.manifest_columns import Columns, find_columns
 from search.data.manifest_rows import Row, RowReader
 from search.data.read_image import (
     frame_name,
@@ -26,6 +33,7 @@ from search.data.source_api import Item, Progress
 from search.data.tables import read_table
 from search.data.volumes.slices import Slice, parse_slices
 from search.errors import DataError
+from spaces.wording import plural
 
 MAX_CLASSES = 10_000
 
@@ -49,12 +57,19 @@ class ManifestSource:
         if settings.join is not None:
             table, notes = join_table(table, settings.join, settings.path_column)
         columns = find_columns(table, settings)
-        self.guessed = columns.guessed(settings)
         finder = FileFinder(root, settings.exclude, progress)
         reader = RowReader(path, table, columns, settings, finder)
         rows = reader.read()
-        self.warnings = [columns.describe(), *notes, *reader.notes]
+        columns, why_not = _check_group_column(columns, rows, settings)
+        if not columns.group:
+            rows = [row._replace(group="") for row in rows]
+        self.guessed = columns.guessed(settings)
+        self.warnings = [columns.describe(), *notes, *reader.notes, *why_not]
+        of_column = {row.group for row in rows}
         rows = _read_dicom(root, rows, settings, reader.where_tags, self.warnings)
+        if not {row.group for row in rows} <= of_column:  # Naming the column would change them.
+            self.guessed.pop("group_column", None)
+        self.warnings += _describe_groups(columns.group, rows, path)
         self.classes = tuple(sorted({row.label for row in rows}))
         if len(self.classes) > MAX_CLASSES:
             raise DataError(
@@ -68,7 +83,9 @@ class ManifestSource:
             rows = _expand(root, rows, settings, self.warnings, progress)
         groups = [row.group for row in rows]
         if settings.group_from:
-            groups = find_groups([row.file.path for row in rows], settings.group_from)
+            names = [row.file.path for row in rows]
+            groups = find_groups(names, settings.group_from)
+            self.warnings += describe_found_groups(groups, [row.label for row in rows])
         self.items: Sequence[Item] = [
             Item(
                 frame_name(row.file.path, row.file.frame),
@@ -96,6 +113,47 @@ class ManifestSource:
         return f"{self._files.identity()} {digest.hexdigest()}"
 
 
+def _check_group_column(
+    columns: Columns, rows: Sequence[Row], settings: DataSettings
+) -> tuple[Columns, list[str]]:
+    """Return the columns without one of groups that is not used, and why it is not.
+
+    One that was named is always used.
+    """
+    name = columns.group
+    if not name or settings.group_column:
+        return columns, []
+    values, labels = [row.group for row in rows], [row.label for row in rows]
+    reason = why_no_groups(values, labels, "rows")
+    if not reason and differs_everywhere(values):
+        reason = "is another in every row"
+    if settings.group_from or settings.group_tag != "auto":
+        reason = f"{'--group-from' if settings.group_from else '--group-tag'} names the groups"
+    if not reason:
+        return columns, []
+    why = reason if reason.startswith("--") else f"it {reason}"
+    note = f"the column {name!r} is not used for groups, since {why}"
+    return replace(columns, group=""), [note]
+
+
+def _describe_groups(column: str, rows: Sequence[Row], path: Path) -> Iterator[str]:
+    """Yield what may be wrong with the groups of a column."""
+    if not column:
+        return
+    groups, labels = [row.group for row in rows], [row.label for row in rows]
+    if reason := why_no_groups(groups, labels, "rows"):
+        yield f"the column {column!r} {reason}: it does not tell patients apart"
+    yield from describe_unlikely_groups(
+        groups, labels, "row", "--group-column names another column"
+    )
+    if n_alone := groups.count(""):
+        merged = " (merged cells of Excel have their value in the first row only)"
+        yield (
+            f"{plural(n_alone, 'image')} without a {column}: they can be in any"
+            f" split{merged if path.suffix.lower() == '.xlsx' else ''}"
+        )
+
+
 def _place(root: Path, row: Row) -> str:
     path = row.file.path
     return path if path.startswith("/") else f"{root}/{path}"
@@ -108,7 +166,10 @@ def _read_dicom(
     where: Sequence[str],
     notes: list[str],
 ) -> list[Row]:
-    """Choose DICOM files by tags, and give them the groups that they have if rows have none."""
+    """Choose DICOM files by tags, and give them their own groups if rows have none.
+
+    If some rows have a group of a column that was not named, those of files join them.
+    """
     paths = [_place(root, row) for row in rows]
     label_of = dict(zip(paths, (row.label for row in rows), strict=True))
     files = [path for path in label_of if may_be_dicom(path) and is_dicom(path)]
@@ -118,26 +179,46 @@ def _read_dicom(
         if settings.group_tag != "auto":
             raise no_meaning(settings, "group_tag", "which lists no DICOM files")
         return rows
-    from search.data.dicom.series import read_listed
+    from search.data.dicom.series import Listed, read_listed
 
     has_groups = any(row.group for row in rows)
+    is_joined = has_groups and not settings.group_column and not all(row.group for row in rows)
     found, said = read_listed(
         files,
         [label_of[path] for path in files],
         settings,
         where,
-        has_groups=has_groups,
+        has_groups=has_groups and not is_joined,
     )
     notes += said
     listed = {files[i]: file for i, file in found.items()}
     left_out = set(files) - listed.keys()
-    return [
-        row._replace(group=row.group or listed[path].group, facts=row.facts + listed[path].facts)
-        if path in listed
-        else row
+    kept = [
+        (row, listed.get(path, Listed("", ())))
         for path, row in zip(paths, rows, strict=True)
         if path not in left_out
     ]
+    groups = [row.group or file.group for row, file in kept]
+    if is_joined:
+        groups = _join([row.group for row, _ in kept], [file.group for _, file in kept])
+        notes.append("rows are together that share such a tag or the group in the table")
+    return [
+        row._replace(group=group, facts=row.facts + file.facts)
+        for (row, file), group in zip(kept, groups, strict=True)
+    ]
+
+
+def _join(groups: Sequence[str], others: Sequence[str]) -> list[str]:
+    """Return groups of images that share one of both kinds, empty for an image with neither."""
+    keys: list[list[Hashable]] = [
+        [(kind, it) for kind, it in enumerate(pair) if it] or [(2, i)]
+        for i, pair in enumerate(zip(groups, others, strict=True))
+    ]
+    found = [""] * len(groups)
+    for number, members in enumerate(join_groups(keys), 1):
+        for i in members:
+            found[i] = f"patient {number}" if groups[i] or others[i] else ""
+    return found
 
 
 def _number(rows: list[Row], settings: DataSettings) -> list[Row]:

@@ -8,7 +8,7 @@ from search.data.file_names import split_of
 from search.data.settings import DataSettings
 from search.data.tables import Table
 from search.errors import DataError
-from spaces.wording import did_you_mean, shorten
+from spaces.wording import did_you_mean, plural, shorten
 
 # fmt: off
 _NAMES = {
@@ -169,9 +169,12 @@ def _has_splits(table: Table, column: str) -> bool:
     cells = table.column(column)
     n_splits = sum(bool(split_of(cell)) for cell in cells)
     if 0 < n_splits < len(cells) and column.lower() == "split":
+        first = next(i for i, cell in enumerate(cells) if not split_of(cell))
+        n_others = plural(len(cells) - n_splits, "other cell")
         raise DataError(
             f"Expected train, val or test in the column {column!r} of every row. Received:"
-            f" {len(cells) - n_splits:,} other cells. Correct them, or leave the column out:"
+            f" {n_others}, such as {shorten(cells[first], 40)!r} in row"
+            f" {table.numbers[first]:,}. Correct them, or leave the column out:"
             f" --split-column {NONE}"
         )
     return n_splits == len(cells)

@@ -7,7 +7,6 @@ from typing import NamedTuple, TypeVar
 
 from search.data.dicom.series import is_tag
 from search.data.file_finder import EXCLUDED, FileFinder, is_uid
-from search.data.file_names import differing_in_case
 from search.data.identifiers import is_identifying_column
 from search.data.image_files import FileOnDisk
 from search.data.manifest_cells import (
@@ -27,7 +26,11 @@ from spaces.wording import first_of, plural, shorten
 
 UNCERTAIN = "-1"
 """A label that says that nobody knows, among labels of 0 and 1."""
-NO_LABEL = frozenset({"", "nan", "null", "n/a"})
+NO_LABEL = frozenset(
+    {"", "nan", "null", "n/a", "<na>", "#n/a", "#null!", "#value!", "#ref!", "#name?", "#num!"}
+    | {"#div/0!"}
+)
+"""Cells without a value, the errors of Excel among them, in small letters."""
 SEPARATORS = ("|", ";", ",")
 N_EXAMPLES = 3
 MIN_REPEATED = 20
@@ -104,7 +107,7 @@ class RowReader:
                     name = frame_name(image.path, image.frame)
                     by_file[name].append((image, labels[position], position))
         rows = list(self._join_rows(by_file))
-        self._describe(rows)
+        self._describe()
         if not rows:
             raise DataError(
                 f"No row of {self._path} leads to an image with a label: {'; '.join(self.notes)}."
@@ -121,11 +124,6 @@ class RowReader:
             parts = {label.strip() for labels in cells for label in labels}
             known = shorten(", ".join(sorted(parts)), 200)
             raise DataError(f"No image has the label {positive!r} (--positive). Known: {known}.")
-        if twins := differing_in_case(labels):
-            raise DataError(
-                f"The labels {', '.join(map(repr, twins[:N_EXAMPLES]))} of {self._path} differ in"
-                " capital letters only. If they are one class, give them one name."
-            )
         n_images = sum(labels.values())
         if len(labels) > MIN_REPEATED and len(labels) > n_images / 2:
             raise DataError(
@@ -276,24 +274,17 @@ class RowReader:
             raise DataError(f"Cannot find the image of {text}. --strict refuses such rows.")
         self._left_out["without a file"].append(text)
 
-    def _describe(self, rows: Sequence[Row]) -> None:
+    def _describe(self) -> None:
         for why, left_out in self._left_out.items():
             shown = first_of(left_out, N_EXAMPLES)
             are = "is" if len(left_out) == 1 else "are"
             self.notes.append(f"{plural(len(left_out), 'row')} {why} {are} left out: {shown}")
         self.notes += hint_at_columns(self._table.columns, self._columns)
-        n_alone = sum(not row.group for row in rows)
-        if self._columns.group and n_alone:
-            merged = " (merged cells of Excel have their value in the first row only)"
+        if n := len(self._finder.by_name):
             self.notes.append(
-                f"{plural(n_alone, 'image')} without a {self._columns.group}: they can be in any"
-                f" split{merged if self._path.suffix.lower() == '.xlsx' else ''}"
+                f"{plural(n, 'file')} found by name, in another folder than the path says"
             )
-        if n := self._finder.n_by_name:
-            self.notes.append(
-                f"{plural(n, 'image')} found by name, in another folder than the path says"
-            )
-        if n := self._finder.n_by_uid:
+        if n := len(self._finder.by_uid):
             self.notes.append(f"{plural(n, 'DICOM file')} found by UID")
-        if n := self._finder.n_outside:
-            self.notes.append(f"{plural(n, 'image')} outside of the folder of images")
+        if n := len(self._finder.outside):
+            self.notes.append(f"{plural(n, 'file')} outside of the folder of images")

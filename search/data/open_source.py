@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from search.data.class_choice import choose_classes
+from search.data.class_names import check_capitals
 from search.data.hdf5.set_files import EXTENSIONS as HDF5
 from search.data.hdf5.set_files import find_set, is_packed, unpack_first
+from search.data.manifest_columns import NONE
 from search.data.settings import DEMO, DataSettings, no_meaning
 from search.data.source_api import Progress, Source
 from search.data.split_lists import choose_splits
@@ -47,6 +49,7 @@ def open_source(settings: DataSettings, progress: Progress | None = None) -> Sou
     Raises:
         DataError: If that is not possible.
     """
+    _check_one_way_to_group(settings)
     try:
         source = _open(settings, progress)
     except OSError as error:
@@ -54,7 +57,21 @@ def open_source(settings: DataSettings, progress: Progress | None = None) -> Sou
     for key in _UNUSED.get(source.kind, ()):
         if getattr(settings, key) != DataSettings.model_fields[key].default:
             raise no_meaning(settings, key)
-    return choose_splits(choose_classes(source, settings), settings)
+    chosen = choose_classes(source, settings)
+    if source.kind in {"folder", "manifest"} and not settings.classes:
+        check_capitals(chosen.classes)
+    return choose_splits(chosen, settings)
+
+
+def _check_one_way_to_group(settings: DataSettings) -> None:
+    given = {
+        "--group-from": settings.group_from,
+        "--group-column": settings.group_column.removeprefix(NONE),
+        "--group-tag": {"auto": "", "none": ""}.get(settings.group_tag, settings.group_tag),
+    }
+    options = [option for option, value in given.items() if value]
+    if len(options) > 1:
+        raise DataError(f"{' and '.join(options)} both say what a group is: give one of them.")
 
 
 def _open(settings: DataSettings, progress: Progress | None) -> Source:

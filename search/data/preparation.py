@@ -106,7 +106,7 @@ def _check_size(n_images: int, settings: DataSettings) -> None:
         raise DataError(
             f"Expected a prepared set of at most {MAX_BYTES / 2**30:.0f} GiB. Received:"
             f" {n_bytes / 2**30:.1f} GiB for {n_images:,} images of {settings.image_size} px."
-            " Lower max_images or image_size."
+            " Lower --max-images or --image-size."
         )
 
 

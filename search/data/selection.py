@@ -152,8 +152,14 @@ def _check_classes(source: Source, settings: DataSettings) -> None:
         raise DataError(
             f"Expected at least {MIN_CLASSES} classes in {settings.source}."
             f" Received: {len(source.classes)}, {', '.join(map(repr, source.classes))}."
-            f" {_HOW_TO_LABEL.get(source.kind, '')}"
+            f" {_what_to_do(source, settings)}"
         )
+
+
+def _what_to_do(source: Source, settings: DataSettings) -> str:
+    if settings.where or settings.merge or settings.classes:
+        return "--where, --merge and --classes leave that."
+    return _HOW_TO_LABEL.get(source.kind, "")
 
 
 class _Draw:
@@ -217,7 +223,7 @@ class _Draw:
     def _exclude_unreadable(self, item: Item, broken: UnreadableImage) -> None:
         if self._strict:
             raise DataError(
-                f"Cannot read the image {item.name}: {broken.reason}."
+                f"Cannot read the image {item.name}: {broken.reason.rstrip('.')}."
                 " Remove it, or leave out --strict, which refuses broken images."
             )
         self.broken[item.name] = broken.reason

@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from search.data.file_finder import is_uid
 from search.data.file_names import extension_of
 from search.data.part_of_source import PartOfSource
 from search.data.path_ends import PathEnds
 from search.data.settings import DataSettings, no_meaning
-from search.data.source_api import SPLITS, Source
+from search.data.source_api import SPLITS, Item, Source
 from search.errors import DataError
 from spaces.wording import plural, shorten
 
@@ -50,7 +51,7 @@ def _with_listed_splits(source: Source, settings: DataSettings) -> Source:
             f" {', '.join(sorted(own))}. Use one of both: --own-splits ignore leaves its own out."
         )
     lists = {split: _read_list(path) for split, path in settings.split_list.items()}
-    finder = _ImageFinder([item.file for item in source.items])
+    finder = _ImageFinder(source.items)
     splits: dict[int, str] = {}
     notes = []
     for split, names in lists.items():
@@ -85,7 +86,9 @@ def _assign(
                     f" {shorten(name, 80)!r} for {splits[i]} and for {split}."
                 )
     if len(unknown) == len(names):
-        shown = f", such as {shorten(unknown[0], 80)!r}" if unknown else ""
+        shown = (
+            "" if not unknown or is_uid(unknown[0]) else f", such as {shorten(unknown[0], 80)!r}"
+        )
         raise DataError(
             f"None of the {len(names):,} lines of {path} (--split-list) names an image of the"
             f" source{shown}."
@@ -122,15 +125,16 @@ def _read_list(path: str) -> list[str]:
 class _ImageFinder:
     """Finds the images that a line of a list means; several if they are frames of one file."""
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, items: Sequence[Item]) -> None:
         files: dict[str, list[int]] = {}
-        for i, name in enumerate(names):
-            files.setdefault(name, []).append(i)
-        self._names = list(files)
-        self._images = list(files.values())
+        for i, item in enumerate(items):
+            files.setdefault(item.file, []).append(i)
+        in_files = {it.name: [i] for i, it in enumerate(items) if it.name != it.file}
+        self._names = [*files, *in_files]
+        self._images = [*files.values(), *in_files.values()]
         self._by_name = PathEnds(_parts(name) for name in self._names)
         self._by_stem = PathEnds(
-            _parts(name[: len(name) - len(extension_of(name))]) for name in self._names
+            _parts(name[: len(name) - len(extension_of(name))]) for name in files
         )
 
     def find(self, line: str, path: str) -> list[int]:

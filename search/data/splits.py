@@ -65,7 +65,7 @@ def make_splits(
     if "val" not in own:
         rest, splits["val"] = _stratified_split(rest, candidates, val / (train + val), rng)
     splits = {"train": rest, **splits}
-    _check_splits(splits, source, candidates)
+    _check_splits(splits, source, candidates, settings)
     return splits
 
 
@@ -135,20 +135,29 @@ def _choose_units(
     return {indices[position] for unit in chosen for position in units[unit]}
 
 
-def _check_splits(splits: dict[str, list[int]], source: Source, candidates: Candidates) -> None:
+def _check_splits(
+    splits: dict[str, list[int]], source: Source, candidates: Candidates, settings: DataSettings
+) -> None:
     own = {item.split for item in source.items} - {""}
     for split in SPLITS:
         counts = Counter(source.items[i].label for i in splits[split])
         for label, name in enumerate(source.classes):
             if not counts[label]:
-                has_own = split in own
                 raise DataError(
-                    _missing_class_message(name, split, source, candidates, has_own=has_own)
+                    _missing_class_message(
+                        name, split, source, candidates, settings, has_own=split in own
+                    )
                 )
 
 
 def _missing_class_message(
-    name: str, split: str, source: Source, candidates: Candidates, *, has_own: bool
+    name: str,
+    split: str,
+    source: Source,
+    candidates: Candidates,
+    settings: DataSettings,
+    *,
+    has_own: bool,
 ) -> str:
     label = source.classes.index(name)
     n_listed = sum(item.label == label for item in source.items)
@@ -159,13 +168,18 @@ def _missing_class_message(
             f"None of the {n_listed:,} images of class {name!r} can be read. {broken[0]}:"
             f" {candidates.broken[broken[0]]}."
         )
-    n_broken, n_twins = len(candidates.broken), len(candidates.images.duplicates)
-    n_conflicting = sum(map(len, candidates.images.conflicts.values()))
-    left_out = (
-        f" ({n_broken} broken images, {n_twins} with a twin in another split and {n_conflicting}"
-        " with contradicting classes were left out)"
-        if n_broken or n_twins or n_conflicting
-        else ""
+    reasons = {
+        "broken": len(candidates.broken),
+        "with a duplicate in another split": len(candidates.images.duplicates),
+        "with contradicting classes": sum(map(len, candidates.images.conflicts.values())),
+    }
+    shown = ", ".join(f"{n:,} {reason}" for reason, n in reasons.items() if n)
+    left_out = f" (images left out: {shown})" if shown else ""
+    is_drawn = settings.max_images < len(source.items)
+    remedy = (
+        "Add images, remove the class, or raise --max-images."
+        if is_drawn
+        else "Add images, or remove the class."
     )
     kept = [
         i
@@ -185,10 +199,12 @@ def _missing_class_message(
     if has_own:
         return (
             f"Expected images of every class in every split: none of class {name!r} in"
-            f" {split!r}{left_out}. Add some, remove the class, or raise max_images."
+            f" {split!r}{left_out}. {remedy}"
         )
+    n_distinct = len({candidates.images.infos[i].digest for i in kept})
+    drawn = f", of which --max-images leaves {len(kept):,}" if is_drawn else ""
+    equal = f", of which only {n_distinct:,} differ" if n_distinct < len(kept) else ""
     return (
-        f"Class {name!r} is too small to split: expected at least "
-        f"{MIN_IMAGES_PER_CLASS} usable images,"
-        f" listed {n_listed}{left_out}. Add images, remove the class, or raise max_images."
+        f"Class {name!r} is too small to split: expected at least {MIN_IMAGES_PER_CLASS} usable"
+        f" images that differ, found {n_listed:,}{drawn}{equal}{left_out}. {remedy}"
     )

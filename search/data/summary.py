@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from search.data.duplicates import group_duplicates
 from search.data.groups import Proposal, propose_pattern
-from search.data.leaks import twins_among
+from search.data.leaks import find_torn_groups, name_by_split, twins_among
 from search.data.near_duplicates import Twins
 from search.data.pixel_values import PixelRange
 from search.data.selection import Selection, n_channels
@@ -22,8 +22,15 @@ from search.errors import DataError
 if TYPE_CHECKING:
     from search.data.image_reader import PixelRule
 
-SUMMARY_VERSION = 2
+SUMMARY_VERSION = 3
 """Of what a summary says of a source: kept ones of other versions are not shown."""
+NO_GROUPS = "the images have no groups"
+_HOW_TO_GROUP = {
+    "folder": "--group-from finds patients in names",
+    "manifest": "--group-from finds patients in names",
+    "npz": "a table of image files can have a column of patients",
+    "hdf5": "--group-column names a column of a table beside files of one split each",
+}
 MIN_VAL_IMAGES = 50
 MAX_CLASS_RATIO = 3.0
 
@@ -64,6 +71,8 @@ class SourceSummary:
         guessed: Settings that were guessed from the source, such as the columns of a manifest.
         twins: Pairs of images that are nearly the same, with the correlation of their pictures;
             exact duplicates are not among them.
+        divided_groups: An image of each split, by split, of each group that is in several of the
+            source's own splits.
         group_proposal: A pattern for `--group-from` that finds groups; empty if none is likely.
     """
 
@@ -86,6 +95,7 @@ class SourceSummary:
     n_largest_group: int
     guessed: dict[str, str]
     twins: tuple[tuple[str, str, float], ...]
+    divided_groups: tuple[dict[str, str], ...]
     group_proposal: str
     warnings: tuple[str, ...]
 
@@ -122,11 +132,11 @@ def summarize(
         if isinstance(info, UnreadableImage)
     }
     groups = Counter(item.group for item in source.items if item.group)
-    can_have_groups = source.kind in {"folder", "manifest"} and not groups
-    proposal = None
     names = [item.name for item in source.items]
-    if can_have_groups:
-        proposal = propose_pattern(names, len(source.classes))
+    files = list(dict.fromkeys(item.file for item in source.items))
+    proposal = None
+    if source.kind in {"folder", "manifest"} and not 0 < len(groups) < len(files):
+        proposal = propose_pattern(files, len(source.classes))
     summary = SourceSummary(
         kind=source.kind,
         classes=source.classes,
@@ -147,13 +157,15 @@ def summarize(
         n_largest_group=max(groups.values(), default=0),
         guessed=dict(source.guessed),
         twins=tuple((names[it.first], names[it.second], round(it.correlation, 5)) for it in twins),
+        divided_groups=tuple(
+            name_by_split(its, source.items) for its in find_torn_groups(source.items)
+        ),
         group_proposal=proposal.pattern if proposal else "",
         warnings=(),
     )
-    grouped = [_describe_proposal(proposal)] if can_have_groups else []
     found = (
         *source.warnings,
-        *grouped,
+        *_describe_grouping(source, proposal, has_groups=bool(groups)),
         *notes,
         *_warnings(summary),
         *selection.leak_warnings,
@@ -207,17 +219,26 @@ def _sizes(infos: Sequence[ImageInfo]) -> Sizes:
     )
 
 
-def _describe_proposal(proposal: Proposal | None) -> str:
-    if proposal is None:
-        return (
-            "the images have no groups: if several are of one patient, they can be in training and"
-            " test, and results are too good (--group-from finds patients in names)"
+def _describe_grouping(
+    source: Source, proposal: Proposal | None, *, has_groups: bool
+) -> Iterator[str]:
+    """Yield what is said if no images of several files belong together, so far as is known."""
+    if proposal is not None:
+        state = "each file is a group of its own" if has_groups else NO_GROUPS
+        yield (
+            f"{state}. --group-from {quote(proposal.pattern)} finds"
+            f" {proposal.n_groups:,}, the largest of {proposal.n_largest:,} images: if those are"
+            " patients, use it, since results are too good otherwise"
         )
-    return (
-        f"the images have no groups. --group-from {quote(proposal.pattern)} finds"
-        f" {proposal.n_groups:,}, the largest of {proposal.n_largest:,} images: if those are"
-        " patients, use it, since results are too good otherwise"
-    )
+    elif (
+        not has_groups
+        and source.kind in _HOW_TO_GROUP
+        and not any(it.startswith(NO_GROUPS) for it in source.warnings)
+    ):
+        yield (
+            f"{NO_GROUPS}: if several are of one patient, they can be in training and test, and"
+            f" results are too good ({_HOW_TO_GROUP[source.kind]})"
+        )
 
 
 def _warnings(summary: SourceSummary) -> Iterator[str]:

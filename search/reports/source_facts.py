@@ -22,6 +22,8 @@ from spaces.wording import plural, shorten
 
 MAX_WARNINGS, MAX_BROKEN, MAX_LISTED = 40, 20, 5
 """Warnings, unreadable images, and equal images of a group that are named."""
+MAX_DIVIDED = 10
+"""Groups in several splits that are named."""
 MAX_WARNING = 400
 """Characters of a warning."""
 _FITS = {
@@ -43,6 +45,7 @@ def gather_source_facts(found: ExaminedSource) -> SourceFacts:
     used = summary.used
     sizes = _sizes(found)
     members = _group_members(found)
+    divided = () if found.settings.fix_leaks else summary.divided_groups
     return SourceFacts(
         name=Path(found.settings.source).name or found.settings.source,
         kind=summary.kind,
@@ -59,6 +62,8 @@ def gather_source_facts(found: ExaminedSource) -> SourceFacts:
         majority=max(used["val"].values()) / sum(used["val"].values()),
         group_sizes=Counter(len(labels) for labels in members),
         n_mixed_groups=sum(len(set(labels)) > 1 for labels in members),
+        divided=divided[:MAX_DIVIDED],
+        n_divided=len(divided),
         near=tuple(map(lister.pair, chosen.near)),
         n_near=len(found.twins),
         n_certain=sum(it.is_certain for it in found.twins),

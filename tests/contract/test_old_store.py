@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 import tarfile
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import optuna
 import pytest
 
 from analysis import facts_to_json
+from analysis.report.preparation import Preparation
 from search import gather_facts
 
 STORES = Path(__file__).with_name("stores")
@@ -51,7 +53,12 @@ def answers(shapes: Any) -> Any:
     return json.loads(text.replace(PLACE, str(shapes.folder)))
 
 
-LATER_KEYS = {"baseline": None, "n_leaks": 0, "has_weights": False}
+LATER_KEYS = {
+    "baseline": None,
+    "n_leaks": 0,
+    "has_weights": False,
+    "preparation": json.loads(json.dumps(asdict(Preparation()))),
+}
 
 
 def without_later_keys(found: Any) -> Any:

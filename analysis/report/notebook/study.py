@@ -1,6 +1,7 @@
 """First half of the notebook: aim, data, methods and search."""
 
 from analysis.report.notebook.cell_writer import CellWriter, bullet_list, escape_markdown
+from analysis.report.preparation_phrases import describe_preparation
 
 SPLITS = ("train", "val", "test")
 
@@ -33,6 +34,7 @@ def write_data(writer: CellWriter) -> None:
         writer.say("data.shapes", shapes=shapes),
         _excluded_images(writer),
         writer.say("data.fingerprint", fingerprint=data.fingerprint),
+        *_preparation(writer),
     )
     writer.add_call("data_table")
     if data.samples:
@@ -136,6 +138,18 @@ def _split(writer: CellWriter) -> str:
         name: writer.page.percent(share, 0) for name, share in zip(SPLITS, data.split, strict=True)
     }
     return writer.say("data.split_made", seed=str(data.seed), **shares)
+
+
+def _preparation(writer: CellWriter) -> tuple[str, ...]:
+    """Return a heading and a list of how images were made; nothing if that is not recorded."""
+    made = describe_preparation(writer.facts.data.preparation, writer.page)
+    if not made:
+        return ()
+    items = (
+        escape_markdown(f"{it.name}: {it.text}") + (f" (`{it.option}`)" if it.option else "")
+        for it in made
+    )
+    return f"{writer.say('made.title')}:", bullet_list(items)
 
 
 def _excluded_images(writer: CellWriter) -> str:

@@ -8,9 +8,10 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from analysis.formatting import format_accuracy, format_duration
+from analysis.formatting import format_accuracy, format_duration, printable
 from search.cli.console import print_line
-from search.cli.next_command import needed_options
+from search.cli.next_command import needed_options, search_command
+from search.data import DataSettings
 from search.settings.stored import StudySettings
 from search.studies.deletion import DeletionSummary
 from search.studies.fork import Fork
@@ -20,6 +21,9 @@ from spaces import Limits
 from spaces.parameters.narrowing import describe_domains
 from spaces.wording import plural
 from storage import StudyRecord, WorkerRow
+
+SHOWN_APART = ("source", "image_size", "max_images", "seed")
+"""Settings of images that are shown whatever they are."""
 
 
 def show_study_list(console: Console, items: Sequence[StudyListing]) -> None:
@@ -74,6 +78,7 @@ def show_settings(console: Console, record: StudyRecord, settings: StudySettings
     weights = settings.weights
     lines = {
         "data": f"{data.source}, at most {data.max_images:,} images, seed {data.seed}",
+        "options": _chosen_options(data),
         "images": images,
         "families": ", ".join(settings.space["families"]),
         "modules": ", ".join(module.source for module in settings.modules),
@@ -94,6 +99,17 @@ def show_settings(console: Console, record: StudyRecord, settings: StudySettings
     print_line(console, "  space")
     for name, text in describe_domains(settings.space["domains"]).items():
         print_line(console, f"    {name}: {text}")
+
+
+def _chosen_options(data: DataSettings) -> str:
+    """Return the options of a study's images that differ from the defaults, as for a shell."""
+    chosen = {
+        name: getattr(data, name)
+        for name, field in type(data).model_fields.items()
+        if name not in SHOWN_APART and getattr(data, name) != field.default
+    }
+    command = search_command(data.source, {}, chosen)
+    return printable(command.removeprefix(search_command(data.source, {}, {})).strip())
 
 
 def _limits(limits: Limits) -> str:

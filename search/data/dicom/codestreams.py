@@ -6,11 +6,13 @@ damaged one could ask for any amount of memory.
 Source: https://pydicom.github.io/pydicom/3.0/guides/decoding/decoder_plugins.html
 """
 
+import struct
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
 from search.data.codestream_shapes import shape_of_jpeg, shape_of_jpeg_2000
+from search.data.dicom.reasons import DAMAGED, DicomError
 from search.data.image_limits import MAX_SCANS
 
 if TYPE_CHECKING:
@@ -76,20 +78,27 @@ def decode_frame(source: bytes, runner: "DecodeRunner") -> bytes:
     """Return the pixels of a codestream, little-endian, color as RGB by pixel.
 
     Raises:
-        ValueError: If its shape is not what the file says.
-        Exception: Another of `dicom_errors`, if it is damaged.
+        DicomError: If its shape is not what the file says, or it is damaged.
     """
     syntax = str(runner.transfer_syntax)
     colors = str(runner.photometric_interpretation)
     find_shape = shape_of_jpeg_2000 if syntax in JPEG_2000 else shape_of_jpeg
     expected = (runner.rows, runner.columns, runner.samples_per_pixel)
-    shape = tuple(find_shape(source)[:3])
+    try:
+        shape = tuple(find_shape(source)[:3])
+    except struct.error as error:
+        raise DicomError(DAMAGED) from error
     if shape != expected:
-        raise ValueError(f"its compressed frame has the shape {shape}, not {expected}")
-    pixels = _decode(source, syntax, colors)
+        raise DicomError(f"its compressed frame has the shape {shape}, not {expected}")
+    try:
+        pixels = _decode(source, syntax, colors)
+    except DicomError:
+        raise
+    except (RuntimeError, ValueError, TypeError, MemoryError) as error:
+        raise DicomError(DAMAGED) from error
     n_samples = pixels.shape[2] if pixels.ndim == 3 else 1
     if (*pixels.shape[:2], n_samples) != expected:
-        raise ValueError(f"its compressed frame has the shape {pixels.shape}")
+        raise DicomError(f"its compressed frame has the shape {pixels.shape}")
     if n_samples > 1:
         runner.set_option("planar_configuration", 0)
         if syntax in JPEG or colors in _COLORS_OF_JPEG_2000:  # pydicom converts others.
@@ -107,10 +116,10 @@ def _decode(source: bytes, syntax: str, colors: str) -> NDArray[Any]:
         pixels = imagecodecs.jpeg2k_decode(source)
     elif syntax in JPEG_LS:
         if not source.rstrip(b"\0").endswith(_END_OF_JPEG):  # CharLS looks for it for ten seconds.
-            raise ValueError("its JPEG-LS is truncated")
+            raise DicomError("its JPEG-LS is truncated")
         pixels = imagecodecs.jpegls_decode(source)
     elif source.count(_START_OF_SCAN) > MAX_SCANS:
-        raise ValueError(f"its JPEG has more than {MAX_SCANS} scans")
+        raise DicomError(f"its JPEG has more than {MAX_SCANS} scans")
     elif colors.startswith("MONOCHROME") or colors == "PALETTE COLOR":
         pixels = imagecodecs.jpeg_decode(source)
     else:

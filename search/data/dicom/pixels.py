@@ -7,6 +7,7 @@ images that are not of 8 bits become floats, since scanners store one scale in d
 
 import os
 from collections.abc import Mapping
+from importlib.util import find_spec
 from threading import Lock, local
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,18 +15,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.data.dicom.codestreams import PLUGIN, SYNTAXES, end_search_for_codestreams
-from search.data.dicom.header import Header, import_pydicom, read_header
+from search.data.dicom.header import Header, dicom_errors, import_pydicom, read_header
+from search.data.dicom.reasons import TAGS_OF_PIXELS, DicomError, printable, why_no_pixels
 from search.data.image_limits import check_size
 from search.data.pixel_values import LARGEST_8_BIT
 from search.data.source_api import Decoded
+from search.errors import DataError
+from spaces.wording import plural
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
 RLE = "1.2.840.10008.1.2.5"
 UNCOMPRESSED = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
+OURS = "convsearch"
 DECODERS: Mapping[str, str] = {
-    **dict.fromkeys(SYNTAXES, "convsearch"),
+    **dict.fromkeys(SYNTAXES, OURS),
     **dict.fromkeys(UNCOMPRESSED, ""),
     RLE: "pydicom",
 }
@@ -45,13 +50,11 @@ class _Parsed(NamedTuple):
 
     Attributes:
         stamp: Path, number, size and modification time of the file.
-        syntax: Its transfer syntax.
         tags: Those that say what stored values mean; filled in with the first frame.
     """
 
     stamp: tuple[str, int, int, int]
     header: Header
-    syntax: str
     tags: "Dataset"
 
 
@@ -66,9 +69,15 @@ def decode_dicom(path: str, frame: int | None = None) -> Decoded:
     header, dataset = parsed.header, parsed.tags
     number = frame or 0
     if number >= header.n_frames:
-        raise ValueError(f"it has {header.n_frames} frames")
-    stored = _decode(path, number, parsed)
-    pixels = np.ascontiguousarray(_as_measured(stored, dataset, header, number))
+        raise DicomError(f"it has {plural(header.n_frames, 'frame')}")
+    try:
+        stored = _decode(path, number, parsed)
+    except DataError:
+        raise
+    except dicom_errors(path) as error:
+        raise _explain(path, header, error) from error
+    with np.errstate(over="ignore", invalid="ignore"):  # Infinite values are refused later.
+        pixels = np.ascontiguousarray(_as_measured(stored, dataset, header, number))
     return Decoded(
         pixels,
         has_pages=frame is None and header.n_frames > 1,
@@ -85,28 +94,29 @@ def _parse(path: str) -> _Parsed:
         _last.parsed = None
         header = read_header(path)
         if not isinstance(header, Header):
-            raise ValueError(header.reason)
+            raise DicomError(header.reason)
         check_size(header.columns, header.rows, path)
-        kept = _Parsed(stamp, header, _find_syntax(path), import_pydicom().Dataset())
+        _check_syntax(header.syntax)
+        kept = _Parsed(stamp, header, import_pydicom().Dataset())
         if header.n_frames > 1:
             _last.parsed = kept
     return kept
 
 
-def _find_syntax(path: str) -> str:
-    syntax = import_pydicom(path).filereader.read_file_meta_info(path).get("TransferSyntaxUID")
-    if syntax is None:
-        raise ValueError("it does not say its transfer syntax")
+def _check_syntax(syntax: str) -> None:
+    if not syntax:
+        raise DicomError("it does not say its transfer syntax")
     if syntax not in DECODERS:
-        raise ValueError(f"its transfer syntax is not supported: {syntax.name}")
-    return str(syntax)
+        name = printable(import_pydicom().uid.UID(syntax).name)
+        raise DicomError(f"its transfer syntax is not supported: {name}")
 
 
 def _decode(path: str, number: int, parsed: _Parsed) -> NDArray[Any]:
     """Return the stored values of a frame; the first time, also fill in the tags of its file."""
     pydicom = import_pydicom(path)
-    if parsed.syntax in SYNTAXES:
-        _add_decoder(parsed.syntax)
+    syntax = parsed.header.syntax
+    if syntax in SYNTAXES:
+        _add_decoder(syntax, path)
     tags = () if parsed.tags else map(pydicom.datadict.tag_for_keyword, _TAGS)
     with open(path, "rb") as file:  # noqa: PTH123
         stored: NDArray[Any] = pydicom.pixels.pixel_array(
@@ -114,13 +124,32 @@ def _decode(path: str, number: int, parsed: _Parsed) -> NDArray[Any]:
             ds_out=None if parsed.tags else parsed.tags,
             specific_tags=list(tags),
             index=number,
-            decoding_plugin=DECODERS[parsed.syntax],
+            decoding_plugin=DECODERS[syntax],
+            transfer_syntax_uid=syntax,
         )
     return stored
 
 
-def _add_decoder(syntax: str) -> None:
-    """Tell pydicom of the decoder of a transfer syntax, once."""
+def _explain(path: str, header: Header, error: Exception) -> Exception:
+    """Return an error that says why a frame could not be decoded."""
+    if isinstance(error, MemoryError) or getattr(error, "strerror", None):
+        return error
+    _, begins_ours, own_reason = str(error).partition(f"{OURS}: ")
+    tags = import_pydicom(path).dcmread(
+        path, stop_before_pixels=True, force=True, specific_tags=list(TAGS_OF_PIXELS)
+    )
+    is_compressed = header.syntax not in UNCOMPRESSED
+    return why_no_pixels(tags, own_reason if begins_ours else "", is_compressed=is_compressed)
+
+
+def _add_decoder(syntax: str, path: str) -> None:
+    """Tell pydicom of the decoder of a transfer syntax, once.
+
+    Raises:
+        DataError: If imagecodecs is not installed.
+    """
+    if not find_spec("imagecodecs"):
+        raise DataError(f"Reading {path} needs imagecodecs: pip install 'convsearch[dicom]'")
     decoder = import_pydicom().pixels.get_decoder(syntax)
     with _adding:
         end_search_for_codestreams()
@@ -139,7 +168,7 @@ def _as_measured(
     if header.n_samples == 3:
         return stored
     if kind not in GREY or stored.ndim != 2:
-        raise ValueError(f"its colors are not supported: {kind}")
+        raise DicomError(f"its colors are not supported: {printable(kind)}")
     if dataset.BitsAllocated == 1:
         is_white: NDArray[np.bool_] = stored.astype(bool) ^ (kind == "MONOCHROME1")
         return is_white.astype(np.uint8) * np.uint8(255)

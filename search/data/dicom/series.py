@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from search.data.decode import decoder_warnings
 from search.data.dicom.header import GROUP_TAGS, Header, NoImage, check_keywords, read_header
+from search.data.group_quality import describe_unlikely_groups, why_no_groups
 from search.data.grouped_split import join_groups
 from search.data.identifiers import is_identifying_tag
 from search.data.parallel_map import map_each
@@ -19,6 +20,10 @@ from search.data.source_api import Facts, Progress, UnreadableImage
 from search.errors import DataError
 from spaces.wording import first_of, plural
 
+_OTHER_GROUPS = (
+    "identifiers were perhaps replaced: --group-tag names another tag, --group-from finds patients"
+    " in names"
+)
 GROUP_WORDS = {"PatientID": "patient", "StudyInstanceUID": "study", "SeriesInstanceUID": "series"}
 
 
@@ -118,10 +123,12 @@ def read_listed(
     used = {i: it for i, it in headers if not _condition_not_met(it, conditions)}
     notes: list[str] = []
     if conditions:
-        n_left_out = plural(len(paths) - len(used), "DICOM file")
-        notes.append(f"{n_left_out} left out by --where {', '.join(where)}")
+        if len(used) < len(paths):
+            n_left_out = plural(len(paths) - len(used), "DICOM file")
+            notes.append(f"{n_left_out} left out by --where {', '.join(where)}")
         if not any(isinstance(it, Header) for it in used.values()):
-            raise DataError(f"No DICOM image is left of {plural(len(paths), 'file')}: {notes[0]}.")
+            why = notes[0] if notes else "none can be read"
+            raise DataError(f"No DICOM image is left of {plural(len(paths), 'file')}: {why}.")
     groups = {} if has_groups else _find_groups(used, labels, settings, notes)
     if n := sum(isinstance(it, Header) and _is_localizer(it) for it in used.values()):
         notes.append(f"{plural(n, 'DICOM file')} with a localizer, which the table lists")
@@ -164,12 +171,12 @@ def _reason_to_leave_out(
     if isinstance(header, UnreadableImage):
         return ""
     if isinstance(header, NoImage):
-        return f"left out, {header.reason}"
+        return f"left out ({header.reason})"
     if condition := _condition_not_met(header, conditions):
         return f"left out by --where {condition}"
     asked = {keyword for keyword, _ in conditions}
     if "ImageType" not in asked and _is_localizer(header):
-        return "left out, a localizer"
+        return "left out (a localizer)"
     return ""
 
 
@@ -224,9 +231,13 @@ def _find_groups(
     if settings.group_from or not headers:
         return {}
     asked = {"auto": GROUP_TAGS, "none": ()}.get(settings.group_tag, (settings.group_tag,))
-    reasons = {tag: _why_no_groups(headers, labels, tag) for tag in asked}
+    of_files = [labels[i] for i in headers]
+    reasons = {
+        tag: why_no_groups([it.value(tag) for it in headers.values()], of_files, "files")
+        for tag in asked
+    }
     tags = [tag for tag, reason in reasons.items() if not reason]
-    said = " and ".join(f"{tag} {reason}" for tag, reason in reasons.items() if reason)
+    said = ", ".join(f"{tag} {reason}" for tag, reason in reasons.items() if reason)
     if settings.group_tag in GROUP_TAGS and not tags:
         raise DataError(f"--group-tag finds no groups: {said}.")
     if not tags and settings.group_tag == "auto":
@@ -248,44 +259,12 @@ def _find_groups(
             f"images are grouped by {', '.join(tags)}: {len(joined):,} groups, the largest of"
             f" {largest}{because}"
         )
-        notes += _describe_unlikely_groups(joined, labels)
+        number_of = {i: str(number) for number, group in enumerate(joined) for i in group}
+        notes += describe_unlikely_groups(
+            [number_of[i] for i in headers], of_files, "DICOM file", _OTHER_GROUPS
+        )
         n_missing = sum(not headers[i].value(tags[0]) for i in indices)
         if n_missing:
             notes.append(f"{tags[0]} is missing in {plural(n_missing, 'DICOM file')}")
     word = GROUP_WORDS[tags[0]] if tags else "file"
     return {i: f"{word} {number}" for number, group in enumerate(joined, 1) for i in group}
-
-
-def _describe_unlikely_groups(
-    groups: Sequence[Sequence[int]], labels: Sequence[str]
-) -> Iterator[str]:
-    """Yield why the groups are perhaps not those of patients."""
-    n_files = sum(map(len, groups))
-    largest = max(groups, key=len)
-    if len(groups) == n_files > 1:
-        yield (
-            "each DICOM file is a group of its own: if several are of one patient, their"
-            " identifiers were replaced one by one, and results are too good (--group-from finds"
-            " patients in names)"
-        )
-    elif len(groups) > 2 and len(largest) > n_files / 2:
-        of_all = " and all classes" if {labels[i] for i in largest} == set(labels) else ""
-        yield (
-            f"one group has {len(largest):,} of {n_files:,} DICOM files{of_all}: its identifier"
-            " perhaps stands for no patient (--group-tag names another tag)"
-        )
-
-
-def _why_no_groups(headers: Mapping[int, Header], labels: Sequence[str], tag: str) -> str:
-    """Return why the values of a tag do not tell patients apart; empty if they may."""
-    values = {i: value for i, it in headers.items() if (value := it.value(tag))}
-    if not values:
-        return "is missing in all files"
-    if len(set(values.values())) == 1 and len(values) == len(headers) > 1:
-        return "is the same in all files"
-    by_class = defaultdict(set)
-    for i, value in values.items():
-        by_class[labels[i]].add(value)
-    if len(by_class) > 1 and all(len(its) == 1 for its in by_class.values()):
-        return "is one for each class"
-    return ""

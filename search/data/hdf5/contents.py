@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import subprocess
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -85,7 +86,7 @@ def _contents(
     path: Path, header: Mapping[str, Any], start: str, arrays: Mapping[str, NDArray[Any]]
 ) -> Contents:
     if error := header.get("error"):
-        raise DataError(f"Cannot read {path} as HDF5: {shorten(error)}.")
+        raise DataError(f"Cannot read {path} as HDF5: {_describe(error)}.")
     facts = {name: it for name, it in header["datasets"].items() if not it["problem"]}
     labels = {name: arrays.get(f"{start}labels of {name}") for name in facts}
     return Contents(
@@ -100,6 +101,18 @@ def _contents(
         listed=header["listed"],
         is_model=header["is_model"],
     )
+
+
+def _describe(error: str) -> str:
+    """Describe what h5py says of a file: it writes for programmers."""
+    if found := re.search(r"truncated file: eof = (\d+), .*stored_eof = (\d+)", error):
+        there, whole = map(int, found.groups())
+        return f"it is truncated, since {there:,} of {whole:,} bytes are there. Copy it again"
+    if found := re.search(r"error message = '([^']+)'", error):
+        return found[1]
+    if "file signature not found" in error:
+        return "it does not begin as HDF5 files do"
+    return "it is damaged. Save it again"
 
 
 def _stored_images(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from search.data.hdf5.contents import Contents, read_contents
 from search.data.hdf5.set_files import SplitFiles
-from search.data.hdf5.stored_images import READ_ERRORS, Band, StoredImages
+from search.data.hdf5.stored_images import READ_ERRORS, Band, StoredImages, describe_read_error
 from search.data.labeled_arrays import (
     check_images,
     check_labels,
@@ -129,7 +129,7 @@ class Hdf5Source:
         try:
             return Decoded(plain_images(images.read(place, self._kept)[None])[0])
         except READ_ERRORS as error:
-            return UnreadableImage(str(error) or type(error).__name__)
+            return UnreadableImage(describe_read_error(error))
 
     def _find(self, index: int) -> tuple[StoredImages, int]:
         number = bisect.bisect_right(self._starts, index) - 1

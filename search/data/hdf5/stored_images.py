@@ -29,6 +29,13 @@ READ_ERRORS = (OSError, ValueError, RuntimeError, MemoryError, zlib.error)
 """What reading an image raises if the file is damaged; h5py's are of LZF."""
 
 
+def describe_read_error(error: BaseException) -> str:
+    """Describe one of `READ_ERRORS`."""
+    if isinstance(error, MemoryError):
+        return "it takes too much memory"
+    return getattr(error, "strerror", None) or str(error)
+
+
 class Chunks(NamedTuple):
     """The chunks of a dataset: their shape, filters (code and name), and their places.
 
@@ -179,7 +186,10 @@ def _read_bytes(path: Path, begin: int, n_bytes: int) -> bytes:
 
 def _inflate(content: bytes, n_bytes: int, itemsize: int) -> bytes:
     unpacker = zlib.decompressobj()
-    found = unpacker.decompress(content, n_bytes + 2 * CHECKSUM_BYTES)
+    try:
+        found = unpacker.decompress(content, n_bytes + 2 * CHECKSUM_BYTES)
+    except zlib.error as error:
+        raise ValueError("its gzip data is damaged") from error
     if not unpacker.eof:
         raise ValueError("its gzip data unpacks to more than its chunk, or has no end")
     return found
@@ -205,7 +215,10 @@ def _unpack_lzf(content: bytes, n_bytes: int, itemsize: int) -> bytes:
             "chunk", (n_bytes,), "u1", chunks=(n_bytes,), compression="lzf"
         )
         chunk.id.write_direct_chunk((0,), content)
-        values: NDArray[np.uint8] = chunk[()]
+        try:
+            values: NDArray[np.uint8] = chunk[()]
+        except (OSError, RuntimeError) as error:
+            raise ValueError("its LZF data is damaged") from error
     return values.tobytes()
 
 

@@ -103,6 +103,7 @@ TECHNICAL = {
         "--store",
         "AUC",
         "CONVSEARCH_STORE",
+        "DICOM",
         "ECE",
         "F1",
         "Grad-CAM",

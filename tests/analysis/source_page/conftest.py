@@ -39,6 +39,8 @@ def make_facts(names: tuple[str, ...] = ("cat", "dog"), **changes: object) -> So
         "majority": 0.5,
         "group_sizes": {1: 3, 2: 8, 5: 1},
         "n_mixed_groups": 2,
+        "divided": (),
+        "n_divided": 0,
         "near": tuple(NearPair(shown(k), shown(k + 1), 0.9985, k > 1) for k in range(3)),
         "n_near": 5_000,
         "n_certain": 7,

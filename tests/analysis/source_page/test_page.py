@@ -33,6 +33,17 @@ def test_a_clean_source_says_so(make_source_facts):
     assert "The images have no groups." in text
 
 
+def test_groups_in_several_splits_are_named(make_source_facts):
+    divided = ({"test": "test/a/3.png", "train": "train/a/1.png"},)
+    text = " ".join(text_of(make_source_facts(divided=divided, n_divided=12)).split())
+    assert "12 in several splits" in text
+    assert "test/a/3.png (test), train/a/1.png (train)" in text
+    assert "of the first 1 groups" in text
+    for words in ("each is kept in one split", "All images of a group are in one split"):
+        assert words not in text
+        assert words in " ".join(text_of(make_source_facts()).split())
+
+
 def test_sizes_that_are_all_equal_are_a_sentence(make_source_facts):
     page = Reader(render_source_page(make_source_facts(sizes={"cat": {(64, 48): 9}, "dog": {}})))
     assert "All images have 64 × 48 pixels." in " ".join(page.text.split())

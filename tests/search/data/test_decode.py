@@ -1,13 +1,24 @@
+import re
+import struct
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 from PIL import Image
 
 from search.data.decode import decode as decode_file
+from search.data.decode import decoder_warnings
 from search.data.pixel_values import to_uint8
+from search.data.read_image import read_image
+from search.data.source_api import UnreadableImage
 from search.errors import DataError
 
+OWN_REASON = re.compile(
+    "the file is (truncated|damaged)$|its JPEG|the size of its JPEG|its [0-9]+ channels|Expected "
+    "|not a PNG, JPEG, BMP, TIFF or WebP image that can be read$|its pixels have"
+    "|it is stored in a way that is not supported$"
+)
 RAMP = np.linspace(0, 255, 6 * 8).reshape(6, 8).astype(np.uint8)
 
 
@@ -98,10 +109,76 @@ def test_image_with_too_many_pixels_is_refused_undecoded(
         decode(path)
 
 
-def test_image_beyond_pillows_own_limit_is_refused(tmp_path: Path) -> None:
-    path = _save(Image.new("1", (20_000, 10_000)), tmp_path / "bomb.png")
-    with pytest.raises(DataError, match=r"at most 64 megapixels .* more than 89,478,485 pixels"):
+@pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "tif"])
+@pytest.mark.parametrize("width", [10_000, 20_000])
+def test_image_beyond_pillows_own_limit_is_refused_with_its_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, width: int
+) -> None:
+    """Pillow warns of images of 10,000 × 10,000, refuses larger ones, and says no sides."""
+    mode = "L" if suffix == "jpg" else "1"
+    path = _save(Image.new(mode, (width, 10_000)), tmp_path / f"bomb.{suffix}")
+    monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("it was decoded"))
+    message = rf"at most 64 megapixels .* Received: {width:,} × 10,000 in"
+    with decoder_warnings(), pytest.raises(DataError, match=message):
         decode(path)
+
+
+def test_webp_beyond_pillows_own_limit_is_refused_with_its_number_of_pixels(
+    tmp_path: Path,
+) -> None:
+    header = b"VP8X" + struct.pack("<II", 10, 0) + 2 * (16_000 - 1).to_bytes(3, "little")
+    path = tmp_path / "bomb.webp"
+    path.write_bytes(b"RIFF" + struct.pack("<I", 4 + len(header)) + b"WEBP" + header)
+    with pytest.raises(DataError, match="Received: 256,000,000 pixels in"):
+        decode(str(path))
+
+
+def reason_of(path: Path, frame: int | None = None) -> str:
+    with decoder_warnings():
+        found = read_image(str(path), frame)
+    assert isinstance(found, UnreadableImage)
+    return found.reason
+
+
+@pytest.mark.parametrize(("n_pages", "reason"), [(1, "it has 1 page"), (3, "it has 3 pages")])
+def test_page_that_is_not_there_is_unreadable(tmp_path: Path, n_pages: int, reason: str) -> None:
+    pages = [Image.fromarray(RAMP + number) for number in range(n_pages)]
+    path = tmp_path / "a.tif"
+    pages[0].save(path, save_all=True, append_images=pages[1:])
+    assert reason_of(path, 7) == reason
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "tif", "webp", "jp2", "jls", "ljpg"])
+def test_reasons_are_not_those_of_decoders(tmp_path: Path, suffix: str) -> None:
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 256, (40, 50), dtype=np.uint8)
+    path = tmp_path / f"a.{suffix}"
+    encoders = {"jp2": "jpeg2k_encode", "jls": "jpegls_encode", "ljpg": "ljpeg_encode"}
+    if suffix in encoders:
+        path.write_bytes(getattr(imagecodecs, encoders[suffix])(noise))
+    else:
+        Image.fromarray(noise).save(path)
+    whole = path.read_bytes()
+    damaged = [whole[: len(whole) * part // 8] for part in range(8)]
+    for begin in rng.integers(8, len(whole), 40):
+        damaged.append(whole[:begin] + rng.bytes(len(whole) // 20) + whole[begin + 100 :])
+    n_unreadable = 0
+    for content in damaged:
+        path.write_bytes(content)
+        with decoder_warnings():
+            found = read_image(str(path))
+        if isinstance(found, UnreadableImage):
+            n_unreadable += 1
+            assert OWN_REASON.match(found.reason), found.reason
+            assert not found.reason.endswith(".")
+    assert n_unreadable > 8
+
+
+def test_truncated_image_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "a.bmp"
+    Image.fromarray(RAMP).save(path)
+    path.write_bytes(path.read_bytes()[:-9])
+    assert reason_of(path) == "the file is truncated"
 
 
 def test_file_over_the_size_limit_is_refused(
@@ -118,3 +195,18 @@ def test_other_formats_are_not_tried(tmp_path: Path) -> None:
     path = _save(Image.fromarray(RAMP), tmp_path / "a.gif")
     with pytest.raises(OSError, match="cannot identify"):
         decode(str(Path(path).rename(tmp_path / "a.png")))
+
+
+@pytest.mark.parametrize(
+    ("header", "reason"),
+    [
+        ("NDims = x\nDimSize = 2 2 2\nElementType = MET_SHORT\n", "the file is damaged"),
+        ("NDims = 3\nDimSize = 2 2 2\n", "its header lacks ElementType"),
+    ],
+)
+def test_damaged_header_of_a_volume_is_described_in_plain_words(
+    tmp_path: Path, header: str, reason: str
+) -> None:
+    path = tmp_path / "a.mha"
+    path.write_text(f"ObjectType = Image\n{header}ElementDataFile = LOCAL\n")
+    assert reason_of(path) == reason

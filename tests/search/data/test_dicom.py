@@ -14,8 +14,11 @@ from PIL import Image
 from pydicom.data import get_testdata_file
 from pydicom.sequence import Sequence
 from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     HTJ2KLossless,
+    ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
     JPEGExtended12Bit,
@@ -25,6 +28,7 @@ from pydicom.uid import (
 )
 
 from search.data import DataSettings, PreparedSet, inspect_source, prepare
+from search.data.decode import decoder_warnings
 from search.data.dicom.header import Header, NoImage, read_header
 from search.data.dicom.pixels import decode_dicom
 from search.data.inference_images import PreparedImage, prepare_image
@@ -228,12 +232,23 @@ def test_files_of_pydicom_are_read(
         ({"pixels": None}, "a DICOM file without an image"),
         ({"NumberOfFrames": 10**7}, "its number of frames is 10000000"),
         ({"Rows": 60000, "Columns": 60000}, "Expected images of at most"),
-        ({"Rows": 50}, "(50,24)"),
-        ({"PhotometricInterpretation": "CMYK"}, "CMYK"),
-        ({"syntax": HTJ2KLossless, "encode": lambda _: b"x"}, "is not supported: High-Throughput"),
+        ({"Rows": 50}, "its pixels end early: there are fewer than 24 × 50"),
+        ({"PhotometricInterpretation": "CMYK"}, "its colors are not supported: CMYK"),
+        ({"PhotometricInterpretation": "GREY"}, "its colors are not supported: GREY"),
+        ({"SamplesPerPixel": 2}, "its channels are not supported: 2"),
+        ({"BitsAllocated": 24}, "its bits per value are not supported: 24"),
+        ({"BitsStored": 99}, "its header is damaged: it uses 99 of 16 bits"),
+        ({"PixelRepresentation": 7}, "its PixelRepresentation is not supported: 7"),
+        ({"BitsStored": None, "PixelRepresentation": None},
+         "its header lacks BitsStored and PixelRepresentation"),
+        ({"syntax": HTJ2KLossless, "encode": lambda _: b"x"},
+         "its transfer syntax is not supported: High-Throughput"),
     ],
-    ids=["no image", "frames", "size", "short", "colors", "syntax"],
-)
+    ids=[
+        "no image", "frames", "size", "short", "colors", "unknown colors", "channels", "bits",
+        "bits stored", "sign", "missing", "syntax",
+    ],
+)  # fmt: skip
 def test_files_that_cannot_be_used_say_why(
     write: Write, change: dict[str, Any], reason: str
 ) -> None:
@@ -242,9 +257,137 @@ def test_files_that_cannot_be_used_say_why(
     try:
         found = read_image(str(path), 0)
         assert isinstance(found, UnreadableImage)
-        assert reason in found.reason
+        assert found.reason.startswith(reason)
+        assert not found.reason.endswith(".")
     except DataError as error:
         assert reason in str(error)  # noqa: PT017
+
+
+def test_frame_that_is_not_there_is_unreadable(write: Write) -> None:
+    for n_frames, reason in ((1, "it has 1 frame"), (3, "it has 3 frames")):
+        path = write("a.dcm", noise(0, (n_frames, 24, 24)))
+        assert reason_of(path, 5) == reason
+
+
+def reason_of(path: Path, frame: int | None = None) -> str:
+    found = read_image(str(path), frame)
+    assert isinstance(found, UnreadableImage)
+    return found.reason
+
+
+def test_truncated_file_says_what_ends_early(write: Write) -> None:
+    path = write("a.dcm", noise(0))
+    content = path.read_bytes()
+    at_pixels = content.index(b"\xe0\x7f\x10\0")
+    for length, reason in (
+        (len(content) - 1, "its pixels end early: there are fewer than 24 × 24"),
+        (at_pixels + 12, "its pixels end early: there are fewer than 24 × 24"),
+        (at_pixels - 3, "the file is truncated"),
+        (200, "its header is damaged or ends early"),
+        (100, "not a DICOM file"),
+    ):
+        path.write_bytes(content[:length])
+        assert reason_of(path) == reason, length
+
+
+def test_file_with_a_size_and_no_pixels_has_no_image(write: Write, tmp_path: Path) -> None:
+    for number in range(6):
+        write(f"{'ab'[number % 2]}/{number}.dcm", noise(number))
+    path = write("a/empty.dcm", noise(9))
+    content = pydicom.dcmread(path)
+    del content.PixelData
+    content.save_as(path)
+    assert read_header(str(path)) == NoImage("a DICOM file without an image")
+    source = open_source(DataSettings(source=str(tmp_path / "set")))
+    assert len(source.items) == 6
+    assert any(re.search("without an image.*: a/empty.dcm$", it) for it in source.warnings)
+
+
+def test_reasons_repeat_nothing_of_a_damaged_header(write: Write) -> None:
+    path = write("a.dcm", noise(0), PatientName="SECRET", PatientID="SECRET")
+    content = path.read_bytes()
+    rng = np.random.default_rng(0)
+    n_unreadable = 0
+    for _ in range(400):
+        damaged = bytearray(content)
+        for place in rng.integers(128, len(content) - 24 * 48, 3):
+            damaged[place] = rng.choice((0, 1, 255, rng.integers(256)))
+        path.write_bytes(damaged)
+        with decoder_warnings():
+            found = read_image(str(path))
+        if isinstance(found, UnreadableImage):
+            n_unreadable += 1
+            assert re.match("its |it does |a DICOM|not a DICOM|the file is|Expected", found.reason)
+            assert "SECRET" not in found.reason
+    assert n_unreadable > 50
+
+
+PREAMBLE = 132
+SYNTAXES_OF_OLD_FILES = (
+    (ExplicitVRLittleEndian, None),
+    (ImplicitVRLittleEndian, None),
+    (ExplicitVRBigEndian, None),
+    (RLELossless, None),
+    (JPEGLSLossless, imagecodecs.jpegls_encode),
+)
+
+
+@pytest.mark.parametrize(("syntax", "encode"), SYNTAXES_OF_OLD_FILES)
+def test_file_without_preamble_has_the_same_pixels(
+    write: Write, syntax: str, encode: Callable[..., bytes] | None
+) -> None:
+    frames = noise(0, (2, 24, 24))
+    stored = frames if encode is None else frames.astype(np.uint16)
+    if syntax == ExplicitVRBigEndian:
+        stored = stored.astype(">i2")
+    path = write("a.dcm", stored, syntax=syntax, encode=encode, RescaleIntercept=-9)
+    expected = [pixels_of(path, number) for number in range(2)]
+    path.write_bytes(path.read_bytes()[PREAMBLE:])
+    assert isinstance(read_header(str(path)), Header)
+    for number in range(2):
+        np.testing.assert_array_equal(pixels_of(path, number), expected[number])
+        np.testing.assert_array_equal(expected[number], frames[number] - 9.0)
+
+
+@pytest.mark.parametrize(("syntax", "encode"), SYNTAXES_OF_OLD_FILES)
+def test_file_without_any_meta_information_is_read_if_it_is_not_compressed(
+    write: Write, syntax: str, encode: Callable[..., bytes] | None
+) -> None:
+    stored = noise(0, dtype="uint16")
+    if syntax == ExplicitVRBigEndian:
+        stored = stored.astype(">u2")
+    path = write("a.dcm", stored, syntax=syntax, encode=encode)
+    content = path.read_bytes()
+    path.write_bytes(content[PREAMBLE + 12 + int.from_bytes(content[140:144], "little") :])
+    if syntax in (RLELossless, JPEGLSLossless):
+        assert reason_of(path) == "it does not say its transfer syntax"
+    else:
+        np.testing.assert_array_equal(pixels_of(path), stored)
+
+
+def test_deflated_file_without_preamble_is_refused(write: Write) -> None:
+    path = write("a.dcm", noise(0), syntax=DeflatedExplicitVRLittleEndian)
+    for content in (path.read_bytes(), path.read_bytes()[PREAMBLE:]):
+        path.write_bytes(content)
+        assert reason_of(path) == "its deflated transfer syntax is not supported"
+
+
+def test_files_without_preamble_and_extension_are_found(write: Write, tmp_path: Path) -> None:
+    for number in range(6):
+        path = write(f"{'ab'[number % 2]}/IM{number}", noise(number), PatientID=f"P{number}")
+        path.write_bytes(path.read_bytes()[PREAMBLE:])
+    source = open_source(DataSettings(source=str(tmp_path / "set")))
+    assert len(source.items) == 6
+    assert source.items[0].group == "patient 1"
+    np.testing.assert_array_equal(source.read(0).pixels, noise(0))
+
+
+def test_missing_decoder_is_named(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write("a.dcm", noise(0, dtype="uint16"), syntax=JPEGLSLossless,
+                 encode=imagecodecs.jpegls_encode)  # fmt: skip
+    monkeypatch.setattr("search.data.dicom.pixels.find_spec", lambda _: None)
+    with pytest.raises(DataError, match=r"Reading .*a.dcm needs imagecodecs: pip install"):
+        read_image(str(path))
 
 
 @pytest.mark.parametrize("length", [0, 1, 7])
@@ -467,9 +610,9 @@ def test_files_are_chosen_by_tags(write: Write, tmp_path: Path) -> None:
     chosen = open_source(DataSettings(source=where, where=("Modality=MR",)))
     assert len(chosen.items) == 6
     notes = " ".join(chosen.warnings)
-    assert "2 DICOM files left out, a localizer: a/0.dcm, b/0.dcm" in notes
-    assert "1 DICOM file left out, a DICOM file without an image: a/report.dcm" in notes
-    assert "1 DICOM file left out, a DICOM directory, not an image: a/DICOMDIR" in notes
+    assert "2 DICOM files left out (a localizer): a/0.dcm, b/0.dcm" in notes
+    assert "1 DICOM file left out (a DICOM file without an image): a/report.dcm" in notes
+    assert "1 DICOM file left out (a DICOM directory, not an image): a/DICOMDIR" in notes
     assert "4 DICOM files left out by --where Modality=MR" in notes
     localizers = open_source(DataSettings(source=where, where=("ImageType=LOCALIZER",)))
     assert [it.name for it in localizers.items] == ["a/0.dcm", "b/0.dcm"]

@@ -134,7 +134,7 @@ def test_links_are_followed(make_folder: MakeFolder, tmp_path: Path) -> None:
     names = [item.name for item in source.items]
     assert len(names) == 3 + 2 + 3 + 2
     assert {"a/inside.png", "a/outside.png", "c/001.png"} <= set(names)
-    assert source.warnings == ["1 link leads nowhere"]
+    assert source.warnings == ["1 link leads nowhere: a/dangling.png"]
     assert not isinstance(source.read(names.index("a/outside.png")), UnreadableImage)
 
 

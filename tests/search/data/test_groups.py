@@ -162,7 +162,7 @@ def test_patient_on_both_sides_of_given_splits_is_refused(
     with pytest.raises(
         LeakError,
         match=r"1 of 9 groups are in several splits:\n"
-        r"  'trainpatient0': test/a/\S+ \(test\) and train/a/\S+ \(train\)\n--fix-leaks",
+        r"  test/a/\S+ \(test\) and train/a/\S+ \(train\)\n--fix-leaks keeps",
     ):
         prepare_patients(root, cache_dir, group_from=r"(trainpatient\d+|x\d)")
 

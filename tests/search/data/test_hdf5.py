@@ -120,7 +120,9 @@ def test_slides_of_patch_camelyon_are_groups_in_its_own_splits(
 
 def test_slide_in_two_splits_is_refused(tmp_path: Path, cache_dir: Path) -> None:
     folder = _write_pcam(tmp_path / "pcam", ["one", "two"] * 6)
-    with pytest.raises(DataError, match=r"2 of 2 groups are in several splits:\n  'one': "):
+    with pytest.raises(
+        DataError, match=r"2 of 2 groups are in several splits:\n  \S+\[0\] \(test\) and "
+    ):
         _prepare(folder, cache_dir)
     assert _prepare(folder, cache_dir, group_column="none").groups("train") is None
     by_place = _open(folder, group_column="coord_x")
@@ -437,13 +439,16 @@ def test_damaged_chunk_is_a_broken_image(tmp_path: Path, packing: str) -> None:
         place = stored.id.get_chunk_info(4)
     good = path.read_bytes()
     n_broken = 0
+    reason = "its (gzip|LZF) data (is damaged|unpacks to more)|its chunk is not as long"
     for _ in range(100):
         damaged = bytearray(good)
         for at in rng.integers(0, place.size, 3):
             damaged[place.byte_offset + at] = rng.integers(256)
         path.write_bytes(damaged)
         found = _pixels(_open(path))
-        n_broken += isinstance(found[4], UnreadableImage)
+        if isinstance(found[4], UnreadableImage):
+            n_broken += 1
+            assert re.match(reason, found[4].reason)
         np.testing.assert_array_equal(found[5].pixels, images[5])
     assert n_broken > 20
 
@@ -453,7 +458,29 @@ def test_other_files_are_refused_in_a_line(tmp_path: Path) -> None:
     content = path.read_bytes()
     for damaged in (b"", b"GIF89a", content[: len(content) // 2], b"\x89HDF\r\n\x1a\n" * 20):
         path.write_bytes(damaged)
-        assert _refusal(path).startswith(f"Cannot read {path} as HDF5: ")
+        assert _refusal(path).startswith(f"Cannot read {path} as HDF5: it ")
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (
+            lambda it: it[:3000],
+            r"it is truncated, since 3,000 of \d,\d{3} bytes are there. Copy it",
+        ),
+        (lambda _: b"GIF89a", "it does not begin as HDF5 files do."),
+        (lambda it: it[:96] + bytes(1000) + it[1096:], "it is damaged. Save it again."),
+    ],
+    ids=["truncated", "other", "damaged"],
+)
+def test_damaged_file_is_refused_in_plain_words(
+    tmp_path: Path, damage: Callable[[bytes], bytes], reason: str
+) -> None:
+    path = _write(tmp_path / "a.h5", x=np.concatenate([IMAGES] * 4), y=np.arange(48) % 2)
+    path.write_bytes(damage(path.read_bytes()))
+    found = _refusal(path)
+    assert re.search(f"as HDF5: {reason}", found)
+    assert not found.endswith("..")
 
 
 def test_what_is_in_a_file_of_another_layout_is_listed(tmp_path: Path) -> None:

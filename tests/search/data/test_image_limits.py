@@ -11,8 +11,11 @@ from PIL import Image
 
 from search.data import DataSettings, prepare
 from search.data.decode import decode as decode_file
+from search.data.decode import decoder_warnings
 from search.data.pixel_values import row_strips, to_uint8
 from search.data.pixels import drop_equal_channels, has_color
+from search.data.read_image import read_image
+from search.data.source_api import UnreadableImage
 from search.errors import DataError
 
 
@@ -117,6 +120,21 @@ def test_strips_of_rows_give_the_pixels_of_a_whole_image(
     assert not has_color(grey)
     assert drop_equal_channels(grey).ndim == 2
     assert drop_equal_channels(marked).ndim == 3
+
+
+@pytest.mark.parametrize("size", [(9000, 8000), (40_000, 1), (20_000, 10_000)])
+def test_reason_of_a_file_has_no_advice_and_no_full_stop(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    """Whoever shows it goes on in its own words: "Remove it, or leave out --strict"."""
+    path = tmp_path / "large.png"
+    Image.new("1", size).save(path)
+    with decoder_warnings():
+        found = read_image(str(path))
+    assert isinstance(found, UnreadableImage)
+    assert found.reason.endswith(f" Received: {size[0]:,} × {size[1]:,} in {path}")
+    with pytest.raises(DataError, match=r"large.png. Remove or shrink it.$"):
+        decode(str(path))
 
 
 def test_arrays_have_the_limits_of_files(tmp_path: Path) -> None:

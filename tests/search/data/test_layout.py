@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from search.data import DataSettings
@@ -12,6 +13,7 @@ from search.data.layout import Layout, read_layout
 from search.data.listing import ImageFile
 from search.data.open_source import open_source
 from search.errors import DataError
+from tests.search.data.dicom_files import write_dicom
 
 ROOT = Path("set")
 
@@ -195,11 +197,6 @@ REFUSED = {
         [],
         r"The folder 'c' beside those of classes holds 5 extensionless files",
     ),
-    "capital letters": (
-        {"train/Normal/*.png": 4, "train/b/*.png": 4, "test/NORMAL/*.png": 4},
-        [],
-        r"'NORMAL', 'Normal' differ in capital letters only",
-    ),
     "another set inside": (
         {"yes/*.jpg": 4, "no/*.jpg": 4, "more/yes/x*.jpg": 2, "more/no/x*.jpg": 2},
         [],
@@ -269,7 +266,6 @@ def test_classes_in_names_need_no_folders() -> None:
         ({"train/a*.png": 3, "test/a*.png": 3, "more/b*.png": 3}, "(a|b)",
          "not both. Received: the splits 'test', 'train' beside 'more'.*--exclude 'more'"),
         ({"train/a*.png": 3, "b*.png": 1}, "(a|b)", "beside 'b000.png'"),
-        ({"x/Cat*.png": 3, "x/cat*.png": 3}, "([Cc]at)", "'Cat', 'cat' differ in capital letters"),
     ],
 )  # fmt: skip
 def test_classes_that_are_not_found_in_paths_are_refused(
@@ -277,6 +273,37 @@ def test_classes_that_are_not_found_in_paths_are_refused(
 ) -> None:
     with pytest.raises(DataError, match=message):
         layout_of(counts, label_from=label_from)
+
+
+@pytest.mark.parametrize("options", [{}, {"label_from": "^([^/]+)/"}])
+def test_classes_that_differ_in_capital_letters_are_refused_unless_merged(
+    tmp_path: Path, options: dict[str, str]
+) -> None:
+    make_files(tmp_path, *(f"{name}/{i}.png" for name in ("Sick", "SICK", "ok") for i in "01"))
+    with pytest.raises(DataError, match=r"'SICK', 'Sick' differ.* --merge sick=SICK,Sick. If not"):
+        open_source(DataSettings(source=str(tmp_path), **options))
+    merge = {"sick": ("SICK", "Sick")}
+    source = open_source(DataSettings(source=str(tmp_path), merge=merge, **options))
+    assert sorted(source.classes) == ["ok", "sick"]
+    chosen = open_source(DataSettings(source=str(tmp_path), classes=("Sick", "SICK"), **options))
+    assert sorted(chosen.classes) == ["SICK", "Sick"]
+
+
+def test_dicom_files_without_an_image_need_no_class_in_their_path(tmp_path: Path) -> None:
+    for i in range(4):
+        pixels = np.random.default_rng(i).integers(0, 900, (8, 8), dtype=np.int16)
+        write_dicom(tmp_path / "set" / f"p{i}" / f"{'CT' if i % 2 else 'MR'}_{i}.dcm", pixels)
+    write_dicom(tmp_path / "set" / "p0" / "report.dcm")
+    settings = DataSettings(source=str(tmp_path / "set"), label_from="(CT|MR)_")
+    source = open_source(settings)
+    assert source.classes == ("CT", "MR")
+    assert len(source.items) == 4
+    assert any(
+        "1 DICOM file left out (a DICOM file without an image)" in it for it in source.warnings
+    )
+    write_dicom(tmp_path / "set" / "p0" / "other.dcm", np.zeros((8, 8), np.int16))
+    with pytest.raises(DataError, match=r"matches 4 of 5 names, but not p0/other\.dcm"):
+        open_source(settings)
 
 
 def test_classes_found_in_paths_can_be_chosen(tmp_path: Path) -> None:

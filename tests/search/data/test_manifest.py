@@ -125,6 +125,7 @@ def test_every_kind_of_table_says_the_same(tmp_path: Path, kind: str) -> None:
     [
         (["1.0", "0.0", "-1.0", "", "1", "0"], {}, ["1", "0", "", "", "1", "0"]),
         (["a", "nan", "b", "N/A", "a", "b"], {}, ["a", "", "b", "", "a", "b"]),
+        (["a", "#N/A", "b", "#VALUE!", "<NA>", "b"], {}, ["a", "", "b", "", "", "b"]),
         (["-1", "2", "0", "1", "2", "2"], {}, ["-1", "2", "0", "1", "2", "2"]),
         (
             ["Hernia|Mass", "Mass", "No Finding", "Hernia", "Nodule", "Mass|Nodule"],
@@ -132,7 +133,7 @@ def test_every_kind_of_table_says_the_same(tmp_path: Path, kind: str) -> None:
             ["Mass", "Mass", "not Mass", "not Mass", "not Mass", "Mass"],
         ),
     ],
-    ids=["uncertain", "empty", "-1 is a class", "one against the rest"],
+    ids=["uncertain", "empty", "Excel", "-1 is a class", "one against the rest"],
 )
 def test_labels(
     tmp_path: Path, cells: list[str], options: dict[str, object], expected: list[str]
@@ -194,8 +195,8 @@ def test_paths_may_lead_elsewhere(tmp_path: Path) -> None:
     source = open_manifest(path, root=str(tmp_path / "images"))
     assert len(source.items) == 3
     assert source.warnings[1:] == [
-        "1 image found by name, in another folder than the path says",
-        "1 image outside of the folder of images",
+        "1 file found by name, in another folder than the path says",
+        "1 file outside of the folder of images",
     ]
     with pytest.raises(DataError, match=r"Expected a folder for --root. Received: .*none"):
         open_manifest(path, root=str(tmp_path / "none"))
@@ -276,7 +277,8 @@ def test_rows_are_chosen_by_their_cells(tmp_path: Path) -> None:
     "column",
     [
         "PatientID", "patient_name", "patient", "Subject ID", "MRN", "StudyUID", "person",
-        "case_id", "sopinstanceuid", "Referring Physician",
+        "case_id", "sopinstanceuid", "Referring Physician", "ssn", "Pat Nr", "initials", "subj",
+        "study id", "insurance_no", "name", "Last Name", "scan_id",
     ],
 )  # fmt: skip
 def test_identifiers_choose_no_rows(tmp_path: Path, column: str) -> None:
@@ -285,7 +287,18 @@ def test_identifiers_choose_no_rows(tmp_path: Path, column: str) -> None:
     with pytest.raises(DataError, match=rf"--where {column} would store an identifier") as caught:
         open_manifest(write_csv(tmp_path / "m.csv", rows), where=(f"{column}=p0",))
     assert "p0" not in str(caught.value)
-    for other in ("Patient's Sex", "fluid", "mrna", "patient_status", "PatientAge", "use_case"):
+    for other in (
+        "Patient's Sex",
+        "fluid",
+        "mrna",
+        "patient_status",
+        "PatientAge",
+        "use_case",
+        "study",
+        "scanner",
+        "site_id",
+        "class_name",
+    ):
         rows = [{"image": f"{i}.png", "label": "ab"[i], other: "F"} for i in range(2)]
         open_manifest(write_csv(tmp_path / "m.csv", rows), where=(f"{other}=F",))
     rows = [{"image": f"{i}.png", "label": "ab"[i], "eye": f"p{i}"} for i in range(2)]
@@ -338,11 +351,11 @@ REFUSED: dict[str, tuple[str, dict[str, object], str]] = {
         r"No image has the label 'c' \(--positive\). Known: a, b\.",
     ),
     "capital letters": (
-        "image,label\n0.png,a\n1.png,A\n", {}, r"labels 'A', 'a' of .* differ in capital letters"
+        "image,label\n0.png,a\n1.png,A\n", {}, r"classes 'A', 'a' differ in capital letters"
     ),
     "some splits": (
         "image,label,split\n0.png,a,train\n1.png,b,\n", {},
-        r"train, val or test in the column 'split' of every row. Received: 1 other cells",
+        r"column 'split' of every row. Received: 1 other cell, such as '' in row 3\. Correct",
     ),
     "too many cells": ("image,label\n0.png,a,b\n", {}, r"Row 2 of .* has 3 cells, and the first"),
     "same columns": ("image,label,label\n0.png,a,b\n", {}, r"different names .* Twice: 'label'"),

@@ -150,7 +150,7 @@ def test_inspect_names_them_and_says_where_they_are(tmp_path: Path) -> None:
         "near duplicates in different splits: 1 pair, test/a/13.png and train/b/02.png: results"
         " are too good",
     ]
-    assert found.warnings[-1].startswith("a search would not start: --fix-leaks takes")
+    assert found.warnings[-1].startswith("a search would not start: --fix-leaks keeps")
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared/data")

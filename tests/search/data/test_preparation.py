@@ -148,7 +148,9 @@ def test_set_too_large_for_memory_is_refused(
     source: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("search.data.preparation.MAX_BYTES", 1000)
-    with pytest.raises(DataError, match=r"for 16 images of 8 px. Lower max_images or image_size"):
+    with pytest.raises(
+        DataError, match=r"for 16 images of 8 px. Lower --max-images or --image-size"
+    ):
         prepare(_settings(source), cache_dir)
 
 

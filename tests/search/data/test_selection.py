@@ -226,20 +226,28 @@ def test_class_too_small_to_split_is_refused() -> None:
     source = FakeSource(_plain({"a": 20, "b": 2}))
     with pytest.raises(
         DataError,
-        match=r"'b' is too small to split: expected at least 3 .*, listed 2\. Add images",
+        match=r"'b' is too small to split: expected at least 3 .*, found 2\. Add images",
     ):
         _select(source)
 
 
 def test_class_too_small_without_its_broken_images_is_refused() -> None:
     source = FakeSource([*_plain({"a": 20, "b": 2}), *[":b:!"] * 4])
-    with pytest.raises(DataError, match=r"listed 6 \(4 broken images, 0 with a twin"):
+    with pytest.raises(DataError, match=r"found 6 \(images left out: 4 broken\)\. Add"):
+        _select(source)
+
+
+def test_class_of_equal_images_is_refused_with_their_number() -> None:
+    source = FakeSource([*_plain({"a": 20}), *[":b:same"] * 9])
+    with pytest.raises(DataError, match="found 9, of which only 1 differ"):
         _select(source)
 
 
 def test_draw_too_small_for_the_classes_is_refused() -> None:
     source = FakeSource(_plain({"a": 20, "b": 20}))
-    with pytest.raises(DataError, match="raise max_images"):
+    with pytest.raises(
+        DataError, match=r", of which --max-images leaves 2\. Add .*, or raise --max-images"
+    ):
         _select(source, max_images=4)
 
 

@@ -143,6 +143,16 @@ def test_frames_of_a_listed_file_have_its_split(tmp_path: Path) -> None:
     assert {name for name, split in found.items() if split == "test"} == {
         f"{name}.dcm#{n}" for name in ("a/1", "b/0") for n in (1, 2, 3)
     }
+    path = write_list(tmp_path / "one.txt", "a/1.dcm#2")
+    found = splits_of(open_listed(tmp_path / "set", {"test": path}))
+    assert [name for name, split in found.items() if split == "test"] == ["a/1.dcm#2"]
+
+
+def test_uid_in_a_list_is_not_shown(make_folder: MakeFolder, tmp_path: Path) -> None:
+    lists = {"test": write_list(tmp_path / "test.txt", "1.2.826.0.1.3680043.8.498.7")}
+    with pytest.raises(DataError, match="names an image of the source") as error:
+        open_listed(make_folder({"a": 3, "b": 3}), lists)
+    assert "1.2.826" not in str(error.value)
 
 
 @pytest.mark.parametrize(

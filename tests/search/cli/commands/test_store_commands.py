@@ -105,6 +105,7 @@ def test_show_prints_the_settings(call: Call, opened: OpenStudy) -> None:
     assert code == 0
     for words in ("blobs.npz", "kernel_size: 3, 5", "10,000,000 parameters", "3 epochs"):
         assert words in out
+    assert "options" not in out
     assert json.loads(call("study", "show", "scans", "--json")[1])["study"] == "scans"
 
 
