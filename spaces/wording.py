@@ -18,6 +18,13 @@ def plural(n: int, word: str) -> str:
     return f"{n:,} {word}{'' if n == 1 else ending}"
 
 
+def join_words(words: Sequence[str]) -> str:
+    """Return `a`, `a and b`, or `a, b, and c`."""
+    if len(words) < 3:
+        return " and ".join(words)
+    return f"{', '.join(words[:-1])}, and {words[-1]}"
+
+
 def first_of(names: Sequence[str], n: int = 3) -> str:
     """Return `a, b, c, ...`: the first names, and whether there are others."""
     return ", ".join(names[:n]) + (", ..." if len(names) > n else "")

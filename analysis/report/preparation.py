@@ -37,8 +37,9 @@ class Preparation:
         pages: Which page is used of files with several, or `all`.
         ignores_own_splits: Whether the source's own splits were not used.
         has_split_lists: Whether lists of images name the splits.
-        leaks: What happened to near duplicates in different splits: `allowed`, `fixed`, or empty.
-        max_images: Maximum number of images; None if there are fewer in the source.
+        leaks: What happened to near duplicates and groups in different splits: `allowed`, `fixed`,
+            or empty.
+        max_images: Maximum number of images; None if it left none out.
         n_conditions: Number of conditions by which images were chosen.
         n_exclusions: Number of patterns by which images were left out.
     """

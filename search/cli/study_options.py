@@ -226,7 +226,7 @@ _OPTIONS: Mapping[str, Any] = {
         bool, "Refuse a source with broken images instead of leaving them out.", "--strict"
     ),
     "allow_leaks": _option(
-        bool, "Use near duplicates in different splits as they are.", "--allow-leaks"
+        bool, "Use near duplicates and groups in several splits as they are.", "--allow-leaks"
     ),
     "fix_leaks": _option(
         bool,

@@ -25,7 +25,7 @@ from search.data.image_limits import (
 )
 from search.data.jpeg import has_end, open_without_end
 from search.data.pixel_values import row_strips
-from search.data.source_api import Decoded
+from search.data.source_api import OUT_OF_MEMORY, Decoded
 from search.data.tiff_values import as_signed, stored_values
 from spaces.wording import plural
 
@@ -209,7 +209,7 @@ def describe_decode_error(error: BaseException) -> str:
 
 def _describe_damage(error: BaseException, text: str) -> str:
     if isinstance(error, MemoryError):
-        return "it takes too much memory"
+        return OUT_OF_MEMORY
     if isinstance(error, EOFError | struct.error) or "truncated" in text.lower():
         return "the file is truncated"
     if isinstance(error, _UNUSUAL_ERRORS) and _UNUSUAL_WORDS.search(text):

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from search.data.decode import decoder_warnings
+from search.data.identifiers import is_uid
 from search.data.image_files import FileOnDisk
 from search.data.listing import ImageFile, is_excluded, list_files
 from search.data.parallel_map import map_each
@@ -17,15 +18,8 @@ from search.data.source_api import Progress
 
 EXCLUDED = "it is left out by --exclude"
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
-_UID = re.compile(r"[0-2](?:\.(?:0|[1-9][0-9]*)){3,}")
-MAX_UID = 64
 UID_TAGS = ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
 """Tags that identify an image, or all images of a series or study."""
-
-
-def is_uid(name: str) -> bool:
-    """Whether a name is written as a DICOM UID, which identifies a patient's images."""
-    return len(name) <= MAX_UID and _UID.fullmatch(name) is not None
 
 
 class FileFinder:
@@ -61,7 +55,7 @@ class FileFinder:
         if direct is not None:
             resolved = (self._root / path).resolve()
             if not resolved.is_relative_to(self._root.resolve()):
-                self.outside.add(name)
+                self.outside.add(str(path))
             return [direct]
         is_foreign = path.is_absolute() or _DRIVE.match(name) is not None
         below = self._ending_like(path)

@@ -14,7 +14,7 @@ def why_no_groups(values: Sequence[str], labels: Sequence[object], what: str) ->
     """
     known = [value for value in values if value]
     if not known:
-        return f"is missing in all {what}"
+        return f"has no value in any of the {what}"
     if len(set(known)) == 1 and len(known) == len(values) > 1:
         return f"is the same in all {what}"
     by_class = defaultdict(set)
@@ -23,7 +23,7 @@ def why_no_groups(values: Sequence[str], labels: Sequence[object], what: str) ->
             by_class[label].add(value)
     is_one_each = all(len(its) == 1 for its in by_class.values())
     if len(by_class) > 1 and is_one_each and len(set(known)) > 1:
-        return "is one for each class"
+        return "has one value for each class"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""Names of tags and columns whose values identify a patient, or something of a patient."""
+"""What identifies a patient, or something of a patient: tags, columns, and UIDs."""
 
 import re
 
@@ -14,6 +14,15 @@ _COLUMN = re.compile(
     r"|initials|ssn|social security.*|(?:.* )?insurance(?: .*)?"
     rf"|(?:study|exam|visit|scan) ?{_NUMBERS}"
 )
+
+
+_UID = re.compile(r"[0-2](?:\.(?:0|[1-9][0-9]*)){3,}")
+MAX_UID = 64
+
+
+def is_uid(name: str) -> bool:
+    """Whether a name is written as a DICOM UID, which identifies a patient's images."""
+    return len(name) <= MAX_UID and _UID.fullmatch(name) is not None
 
 
 def is_identifying_tag(keyword: str) -> bool:

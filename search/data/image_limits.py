@@ -35,10 +35,15 @@ _RLE = (1, 2)
 class OversizeError(DataError):
     """An image would take too much memory or time to decode."""
 
+    def __init__(self, message: str, place: str) -> None:
+        """Take a message that ends with ` in PLACE. ADVICE`."""
+        super().__init__(message)
+        self.place = place
+
     @property
     def reason(self) -> str:
-        """The message without its last sentence, which advises."""
-        return str(self).rpartition(". ")[0]
+        """The message without its place, and its last sentence, which advises."""
+        return str(self).rpartition(f" in {self.place}. ")[0]
 
 
 def check_file(file: BinaryIO, path: str) -> int:
@@ -51,7 +56,8 @@ def check_file(file: BinaryIO, path: str) -> int:
     if n_bytes > MAX_FILE_BYTES:
         raise OversizeError(
             f"Expected image files of at most {MAX_FILE_BYTES / 2**20:,.0f} MiB."
-            f" Received: {n_bytes / 2**20:,.0f} MiB in {path}. Remove or shrink it."
+            f" Received: {n_bytes / 2**20:,.0f} MiB in {path}. Remove or shrink it.",
+            path,
         )
     return n_bytes
 
@@ -70,7 +76,8 @@ def check_image(image: Image.Image, n_bytes: int, path: str) -> None:
     elif image.info.get("compression") in _RLE and n_bytes > MAX_RLE_BYTES:
         raise OversizeError(
             f"Expected run-length encoded BMP files of at most {MAX_RLE_BYTES / 2**20:,.0f} MiB."
-            f" Received: {n_bytes / 2**20:,.0f} MiB in {path}. Save it as PNG."
+            f" Received: {n_bytes / 2**20:,.0f} MiB in {path}. Save it as PNG.",
+            path,
         )
 
 
@@ -81,7 +88,8 @@ def check_size(width: int, height: int, place: str) -> None:
     if max(width, height) > MAX_SIDE:
         raise OversizeError(
             f"Expected images of at most {MAX_SIDE:,} pixels a side. Received: {width:,} ×"
-            f" {height:,} in {place}. Remove or shrink it."
+            f" {height:,} in {place}. Remove or shrink it.",
+            place,
         )
 
 
@@ -89,7 +97,8 @@ def too_large(received: str, place: str, most: int = MAX_PIXELS) -> OversizeErro
     """Return the error for an image with too many pixels."""
     return OversizeError(
         f"Expected images of at most {most // 2**20} megapixels (a larger one may be a"
-        f" decompression bomb). Received: {received} in {place}. Remove or shrink it."
+        f" decompression bomb). Received: {received} in {place}. Remove or shrink it.",
+        place,
     )
 
 
@@ -101,7 +110,8 @@ def _check_tiles(image: Image.Image, path: str) -> None:
     if width * height > max(MAX_TILE_PIXELS, image.width * image.height):
         raise OversizeError(
             f"Expected TIFF tiles no larger than the image, or {MAX_TILE_PIXELS // 2**20}"
-            f" megapixels. Received: {width:,} × {height:,} in {path}. Save it again."
+            f" megapixels. Received: {width:,} × {height:,} in {path}. Save it again.",
+            path,
         )
 
 
@@ -111,5 +121,6 @@ def _check_scans(image: Image.Image, path: str) -> None:
     if n_scans > MAX_SCANS:
         raise OversizeError(
             f"Expected JPEG files of at most {MAX_SCANS} scans. Received: {n_scans:,} in {path}."
-            " Save it again."
+            " Save it again.",
+            path,
         )

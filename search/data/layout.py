@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from search.data.class_names import check_meaning, check_spelling
+from search.data.decode import decoder_warnings
 from search.data.file_names import DOCUMENTS, join_names, split_of, words_in
 from search.data.groups import find_groups
 from search.data.listing import ImageFile, label_hint
 from search.data.masks import drop_masks
 from search.data.nested_copies import drop_copy
+from search.data.parallel_map import map_each
 from search.data.read_image import KINDS
 from search.errors import DataError
 
@@ -137,7 +139,7 @@ class _Finder:
 
     def label_by(self, images: Sequence[ImageFile], pattern: str) -> list[LabeledFile]:
         """Label images by what a pattern matches in their paths; top folders may be splits."""
-        without = {file.name for file in images if self._has_no_image(file, pattern)}
+        without = self._without_image([it for it in images if not re.search(pattern, it.name)])
         labeled = [file for file in images if file.name not in without]
         found = find_groups([file.name for file in labeled], pattern, "--label-from")
         check_spelling(set(found))
@@ -153,13 +155,17 @@ class _Finder:
             ]
         )
 
-    def _has_no_image(self, file: ImageFile, pattern: str) -> bool:
-        """Whether a DICOM file that a pattern does not match holds something else, as a report."""
-        if not file.is_dicom or re.search(pattern, file.name):
-            return False
+    def _without_image(self, files: Sequence[ImageFile]) -> set[str]:
+        """Return the names of DICOM files that hold something else, such as a report."""
+        names = [file.name for file in files if file.is_dicom]
+        if not names:
+            return set()
         from search.data.dicom.header import NoImage, read_header
 
-        return isinstance(read_header(f"{self._root}/{file.name}"), NoImage)
+        with decoder_warnings():
+            headers = list(map_each(read_header, [f"{self._root}/{name}" for name in names]))
+        found = zip(names, headers, strict=True)
+        return {name for name, header in found if isinstance(header, NoImage)}
 
     def _top(self, file: ImageFile) -> str:
         return file.parts[self._depth] if len(file.parts) > self._depth + 1 else ""

@@ -1,7 +1,7 @@
 """Leaks: near duplicates of which one is for training and the other for validation or test.
 
 Certain twins stay in one split. If a source's own splits divide some, a study stops, unless its
-settings allow that or take the twins out of training.
+settings allow that or keep the twins in one split only.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ N_NAMES = 5
 MIN_CHAIN, MAX_CHAIN = 10, 0.01
 """Images and share of a set that may be twins of one another, directly or through others."""
 _WAYS_OUT = (
-    "--fix-leaks keeps such images in one split only (the test split, then validation),"
+    "--fix-leaks keeps such images in one split only (test if one is there, else validation),"
     " --own-splits ignore splits all images anew, --allow-leaks uses them as they are, and"
     " `convsearch data inspect --json` lists all."
 )
@@ -93,7 +93,7 @@ def find_torn_groups(items: Sequence[Item]) -> list[list[int]]:
 
 def name_by_split(indices: Sequence[int], items: Sequence[Item]) -> dict[str, str]:
     """Return the name of an image of each split; the group itself may identify a patient."""
-    first = {items[i].split or "no split": items[i].name for i in reversed(indices)}
+    first = {items[i].split: items[i].name for i in reversed(indices)}
     return dict(sorted(first.items()))
 
 

@@ -18,7 +18,7 @@ from search.data.groups import describe_found_groups, find_groups
 from search.data.image_files import ImageFiles
 from search.data.images_in_files import find_images_in_files
 from search.data.joined_table import join_table
-from search.data.manifest_columns import Columns, find_columns
+from search.data.manifest_columns import NONE, Columns, find_columns
 from search.data.manifest_rows import Row, RowReader
 from search.data.read_image import (
     frame_name,
@@ -65,11 +65,14 @@ class ManifestSource:
             rows = [row._replace(group="") for row in rows]
         self.guessed = columns.guessed(settings)
         self.warnings = [columns.describe(), *notes, *reader.notes, *why_not]
-        of_column = {row.group for row in rows}
-        rows = _read_dicom(root, rows, settings, reader.where_tags, self.warnings)
-        if not {row.group for row in rows} <= of_column:  # Naming the column would change them.
+        joins_tags = bool(columns.group) and not settings.group_column
+        rows, are_joined = _read_dicom(
+            root, rows, settings, reader.where_tags, self.warnings, joins_tags=joins_tags
+        )
+        if are_joined:  # Without these of the tags, if the column was named.
             self.guessed.pop("group_column", None)
-        self.warnings += _describe_groups(columns.group, rows, path)
+        elif columns.group:
+            self.warnings += _describe_groups(columns.group, rows, path)
         self.classes = tuple(sorted({row.label for row in rows}))
         if len(self.classes) > MAX_CLASSES:
             raise DataError(
@@ -123,11 +126,13 @@ def _check_group_column(
     name = columns.group
     if not name or settings.group_column:
         return columns, []
-    values, labels = [row.group for row in rows], [row.label for row in rows]
+    values = [row.group for row in rows]
+    # If a class is of one patient, given splits may divide that patient: then they leak.
+    labels = ["" if columns.split else row.label for row in rows]
     reason = why_no_groups(values, labels, "rows")
     if not reason and differs_everywhere(values):
-        reason = "is another in every row"
-    if settings.group_from or settings.group_tag != "auto":
+        reason = "has a different value in every row"
+    if settings.group_from or settings.group_tag not in {"auto", NONE}:
         reason = f"{'--group-from' if settings.group_from else '--group-tag'} names the groups"
     if not reason:
         return columns, []
@@ -138,8 +143,6 @@ def _check_group_column(
 
 def _describe_groups(column: str, rows: Sequence[Row], path: Path) -> Iterator[str]:
     """Yield what may be wrong with the groups of a column."""
-    if not column:
-        return
     groups, labels = [row.group for row in rows], [row.label for row in rows]
     if reason := why_no_groups(groups, labels, "rows"):
         yield f"the column {column!r} {reason}: it does not tell patients apart"
@@ -165,10 +168,13 @@ def _read_dicom(
     settings: DataSettings,
     where: Sequence[str],
     notes: list[str],
-) -> list[Row]:
+    *,
+    joins_tags: bool,
+) -> tuple[list[Row], bool]:
     """Choose DICOM files by tags, and give them their own groups if rows have none.
 
-    If some rows have a group of a column that was not named, those of files join them.
+    If only some rows have a group and `joins_tags` is set, rows are together that share a group of
+    either kind; also return whether there are such.
     """
     paths = [_place(root, row) for row in rows]
     label_of = dict(zip(paths, (row.label for row in rows), strict=True))
@@ -178,17 +184,17 @@ def _read_dicom(
             raise DataError(f"--where {where[0]} names a DICOM tag, and no row a DICOM file.")
         if settings.group_tag != "auto":
             raise no_meaning(settings, "group_tag", "which lists no DICOM files")
-        return rows
+        return rows, False
     from search.data.dicom.series import Listed, read_listed
 
     has_groups = any(row.group for row in rows)
-    is_joined = has_groups and not settings.group_column and not all(row.group for row in rows)
-    found, said = read_listed(
+    may_join = has_groups and joins_tags and not all(row.group for row in rows)
+    found, said, of_groups = read_listed(
         files,
         [label_of[path] for path in files],
         settings,
         where,
-        has_groups=has_groups and not is_joined,
+        has_groups=has_groups and not may_join,
     )
     notes += said
     listed = {files[i]: file for i, file in found.items()}
@@ -199,13 +205,22 @@ def _read_dicom(
         if path not in left_out
     ]
     groups = [row.group or file.group for row, file in kept]
-    if is_joined:
+    are_joined = may_join and any(file.group for _, file in kept)
+    if are_joined:
         groups = _join([row.group for row, _ in kept], [file.group for _, file in kept])
-        notes.append("rows are together that share such a tag or the group in the table")
-    return [
+        n_groups = plural(len(set(groups) - {""}), "group")
+        notes.append(
+            f"images are grouped by the column of the table and by DICOM tags: {n_groups}"
+        )
+        labels = [row.label for row, _ in kept]
+        notes += describe_unlikely_groups(groups, labels, "row", "--group-column names a column")
+    elif not has_groups:
+        notes += of_groups
+    found_rows = [
         row._replace(group=group, facts=row.facts + file.facts)
         for (row, file), group in zip(kept, groups, strict=True)
     ]
+    return found_rows, are_joined
 
 
 def _join(groups: Sequence[str], others: Sequence[str]) -> list[str]:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from search.data.dicom.series import is_tag
-from search.data.file_finder import EXCLUDED, FileFinder, is_uid
-from search.data.identifiers import is_identifying_column
+from search.data.file_finder import EXCLUDED, FileFinder
+from search.data.identifiers import is_identifying_column, is_uid
 from search.data.image_files import FileOnDisk
 from search.data.manifest_cells import (
     Parse,
@@ -26,10 +26,12 @@ from spaces.wording import first_of, plural, shorten
 
 UNCERTAIN = "-1"
 """A label that says that nobody knows, among labels of 0 and 1."""
-NO_LABEL = frozenset(
-    {"", "nan", "null", "n/a", "<na>", "#n/a", "#null!", "#value!", "#ref!", "#name?", "#num!"}
-    | {"#div/0!"}
-)
+# fmt: off
+NO_LABEL = frozenset({
+    "", "nan", "null", "n/a", "<na>", "#n/a", "#null!", "#value!", "#ref!", "#name?", "#num!",
+    "#div/0!",
+})
+# fmt: on
 """Cells without a value, the errors of Excel among them, in small letters."""
 SEPARATORS = ("|", ";", ",")
 N_EXAMPLES = 3

@@ -66,12 +66,12 @@ def open_source(settings: DataSettings, progress: Progress | None = None) -> Sou
 def _check_one_way_to_group(settings: DataSettings) -> None:
     given = {
         "--group-from": settings.group_from,
-        "--group-column": settings.group_column.removeprefix(NONE),
-        "--group-tag": {"auto": "", "none": ""}.get(settings.group_tag, settings.group_tag),
+        "--group-column": settings.group_column if settings.group_column != NONE else "",
+        "--group-tag": settings.group_tag if settings.group_tag not in {"auto", NONE} else "",
     }
     options = [option for option, value in given.items() if value]
     if len(options) > 1:
-        raise DataError(f"{' and '.join(options)} both say what a group is: give one of them.")
+        raise DataError(f"{' and '.join(options)} each say what a group is: give one of them.")
 
 
 def _open(settings: DataSettings, progress: Progress | None) -> Source:

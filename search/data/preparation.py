@@ -70,6 +70,7 @@ def prepare(
     metadata = _describe(source, settings, selection, splits) | {
         "pixel_range": rule.pixel_range,
         "resize": rule.fit,
+        "is_drawn": selection.n_drawn < len(source.items),
         "warnings": [*source.warnings, *notes, *selection.leak_warnings],
     }
     write_cache_file(path, lambda file: write_prepared(file, splits, metadata))

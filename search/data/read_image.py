@@ -24,7 +24,12 @@ from search.data.settings import ALL_PAGES, FIRST_PAGE
 from search.data.source_api import Decoded, UnreadableImage
 from search.data.volumes.slices import Slice, parse_slices
 from search.data.volumes.volume import EXTENSIONS as VOLUMES
-from search.data.volumes.volume import VOLUME_ERRORS, read_slice, read_volume
+from search.data.volumes.volume import (
+    VOLUME_ERRORS,
+    describe_volume_error,
+    read_slice,
+    read_volume,
+)
 from search.errors import DataError
 
 EXTENSIONS = PICTURES | CODECS | DICOM | VOLUMES
@@ -76,7 +81,7 @@ def _reader_of(path: str) -> _Reader:
     if extension in PICTURES:
         return _PICTURES
     if extension in VOLUMES:
-        return _Reader(_read_volume, VOLUME_ERRORS, _describe_volume_error)
+        return _Reader(_read_volume, VOLUME_ERRORS, describe_volume_error)
     if is_dicom(path):
         from search.data.dicom.pixels import decode_dicom
 
@@ -84,12 +89,6 @@ def _reader_of(path: str) -> _Reader:
     if extension in CODECS:
         return _Reader(lambda it, _: decode_codec(it), CODEC_ERRORS, describe_decode_error)
     return _PICTURES
-
-
-def _describe_volume_error(error: BaseException) -> str:
-    if isinstance(error, KeyError):
-        return f"its header lacks {error.args[0]}"
-    return describe_decode_error(error)
 
 
 def _read_volume(path: str, frame: Frame) -> Decoded:

@@ -28,6 +28,7 @@ from search.data.settings import DataSettings
 from search.data.source_api import ImageInfo, Item, Source, UnreadableImage
 from search.data.splits import SPLIT_PRECEDENCE, Candidates, make_splits
 from search.errors import DataError
+from spaces.wording import join_words
 
 MIN_CLASSES = 2
 MAX_PLAIN = 0.01
@@ -157,8 +158,10 @@ def _check_classes(source: Source, settings: DataSettings) -> None:
 
 
 def _what_to_do(source: Source, settings: DataSettings) -> str:
-    if settings.where or settings.merge or settings.classes:
-        return "--where, --merge and --classes leave that."
+    given = {"--where": settings.where, "--merge": settings.merge, "--classes": settings.classes}
+    options = [option for option, value in given.items() if value]
+    if options:
+        return f"That is what is left after {join_words(options)}."
     return _HOW_TO_LABEL.get(source.kind, "")
 
 

@@ -204,14 +204,14 @@ class DataSettings(BaseModel):
     allow_leaks: bool = Field(
         default=False,
         strict=True,
-        description="Whether near duplicates may be in different splits: results are too good "
-        "then, and reports say so.",
+        description="Whether near duplicates and groups may be in several splits: results are "
+        "too good then, and reports say so.",
     )
     fix_leaks: bool = Field(
         default=False,
         strict=True,
-        description="Whether near duplicates of validation and test images are left out of "
-        "training, where the source's own splits divide them.",
+        description="Whether near duplicates and groups that the source's own splits divide are "
+        "kept in one split only: test if one is there, else validation.",
     )
 
     @field_validator("window")

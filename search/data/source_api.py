@@ -18,6 +18,8 @@ Facts = tuple[tuple[str, str], ...]
 Progress = Callable[[int, int, str], None]
 """Called as `progress(done, total, what)` while images are read."""
 SPLITS = ("train", "val", "test")
+OUT_OF_MEMORY = "it takes too much memory"
+"""Why an image cannot be read."""
 
 
 class Item(NamedTuple):

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from search.data.file_finder import is_uid
 from search.data.file_names import extension_of
+from search.data.identifiers import is_uid
 from search.data.part_of_source import PartOfSource
 from search.data.path_ends import PathEnds
 from search.data.settings import DataSettings, no_meaning

@@ -160,51 +160,60 @@ def _missing_class_message(
     has_own: bool,
 ) -> str:
     label = source.classes.index(name)
-    n_listed = sum(item.label == label for item in source.items)
-    broken = [item.name for item in source.items if item.label == label]
-    broken = [it for it in broken if it in candidates.broken]
-    if broken and len(broken) == n_listed:
+    of_class = [item.name for item in source.items if item.label == label]
+    broken = [it for it in of_class if it in candidates.broken]
+    if broken and len(broken) == len(of_class):
         raise DataError(
-            f"None of the {n_listed:,} images of class {name!r} can be read. {broken[0]}:"
+            f"None of the {len(of_class):,} images of class {name!r} can be read. {broken[0]}:"
             f" {candidates.broken[broken[0]]}."
         )
-    reasons = {
-        "broken": len(candidates.broken),
-        "with a duplicate in another split": len(candidates.images.duplicates),
-        "with contradicting classes": sum(map(len, candidates.images.conflicts.values())),
-    }
+    reasons = _count_left_out(of_class, candidates)
     shown = ", ".join(f"{n:,} {reason}" for reason, n in reasons.items() if n)
     left_out = f" (images left out: {shown})" if shown else ""
-    is_drawn = settings.max_images < len(source.items)
+    parts = (split,) if has_own else ("", "train")
+    n_found = sum(item.label == label and item.split in parts for item in source.items)
+    kept = [
+        i for it in parts for i in candidates.images.kept(it) if source.items[i].label == label
+    ]
+    is_drawn = (
+        settings.max_images < len(source.items) and len(kept) + sum(reasons.values()) < n_found
+    )
     remedy = (
         "Add images, remove the class, or raise --max-images."
         if is_drawn
         else "Add images, or remove the class."
     )
-    kept = [
-        i
-        for part in ("", "train")
-        for i in candidates.images.kept(part)
-        if source.items[i].label == label
-    ]
-    n_groups = len(join_groups(list(_keys(kept, candidates).values())))
-    if n_groups < len({candidates.images.infos[i].digest for i in kept}) and not has_own:
-        return (
-            f"Class {name!r} has no image for the split {split!r}{left_out}: its {n_listed} images"
-            f" are of {plural(n_groups, 'group')}, which stay whole: those of a patient, and near"
-            " duplicates. Add images of others, remove the class, or choose other groups:"
-            " --group-from finds them in names, --group-column in a table, --group-tag in DICOM"
-            " files." + "".join(f"\nNote: {note}" for note in source.warnings)
-        )
     if has_own:
         return (
             f"Expected images of every class in every split: none of class {name!r} in"
             f" {split!r}{left_out}. {remedy}"
         )
+    n_groups = len(join_groups(list(_keys(kept, candidates).values())))
+    if n_groups < len({candidates.images.infos[i].digest for i in kept}):
+        return (
+            f"Class {name!r} has no image for the split {split!r}{left_out}: its {n_found} images"
+            f" are of {plural(n_groups, 'group')}, which stay whole: those of a patient, and near"
+            " duplicates. Add images of others, remove the class, or choose other groups:"
+            " --group-from finds them in names, --group-column in a table, --group-tag in DICOM"
+            " files." + "".join(f"\nNote: {note}" for note in source.warnings)
+        )
     n_distinct = len({candidates.images.infos[i].digest for i in kept})
     drawn = f", of which --max-images leaves {len(kept):,}" if is_drawn else ""
-    equal = f", of which only {n_distinct:,} differ" if n_distinct < len(kept) else ""
+    different = plural(n_distinct, "different image")
+    equal = f", but only {different}" if n_distinct < len(kept) else ""
     return (
         f"Class {name!r} is too small to split: expected at least {MIN_IMAGES_PER_CLASS} usable"
-        f" images that differ, found {n_listed:,}{drawn}{equal}{left_out}. {remedy}"
+        f" images that differ, found {n_found:,}{drawn}{equal}{left_out}. {remedy}"
     )
+
+
+def _count_left_out(names: Sequence[str], candidates: Candidates) -> dict[str, int]:
+    """Return how many of some images were left out, by reason."""
+    images, known = candidates.images, set(names)
+    return {
+        "broken": len(known & candidates.broken.keys()),
+        "with a duplicate in another split": sum(it in known for it, _ in images.duplicates),
+        "with contradicting classes": sum(
+            it in known for conflict in images.conflicts.values() for it in conflict
+        ),
+    }

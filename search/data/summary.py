@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from search.data.duplicates import group_duplicates
 from search.data.groups import Proposal, propose_pattern
 from search.data.leaks import find_torn_groups, name_by_split, twins_among
+from search.data.manifest_columns import NONE
 from search.data.near_duplicates import Twins
 from search.data.pixel_values import PixelRange
 from search.data.selection import Selection, n_channels
@@ -27,9 +28,9 @@ SUMMARY_VERSION = 3
 NO_GROUPS = "the images have no groups"
 _HOW_TO_GROUP = {
     "folder": "--group-from finds patients in names",
-    "manifest": "--group-from finds patients in names",
+    "manifest": "--group-from finds patients in names, --group-column names their column",
     "npz": "a table of image files can have a column of patients",
-    "hdf5": "--group-column names a column of a table beside files of one split each",
+    "hdf5": "if each split is a file with a table beside it, --group-column names its column",
 }
 MIN_VAL_IMAGES = 50
 MAX_CLASS_RATIO = 3.0
@@ -135,7 +136,7 @@ def summarize(
     names = [item.name for item in source.items]
     files = list(dict.fromkeys(item.file for item in source.items))
     proposal = None
-    if source.kind in {"folder", "manifest"} and not 0 < len(groups) < len(files):
+    if _may_group_files(source, settings, files):
         proposal = propose_pattern(files, len(source.classes))
     summary = SourceSummary(
         kind=source.kind,
@@ -217,6 +218,20 @@ def _sizes(infos: Sequence[ImageInfo]) -> Sizes:
     return Sizes(
         min(widths), min(heights), median(widths), median(heights), max(widths), max(heights)
     )
+
+
+def _may_group_files(source: Source, settings: DataSettings, files: Sequence[str]) -> bool:
+    """Whether there are no groups, or one for each file, and the settings name no others."""
+    is_named = (
+        settings.group_from
+        or settings.group_column not in {"", NONE}
+        or settings.group_tag not in {"auto", NONE}
+    )
+    if is_named or source.kind not in {"folder", "manifest"}:
+        return False
+    pairs = {(item.group, item.file) for item in source.items}
+    groups = {group for group, _ in pairs if group}
+    return not groups or len(groups) == len(files) == len(pairs)
 
 
 def _describe_grouping(

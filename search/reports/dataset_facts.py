@@ -104,7 +104,7 @@ def _describe_preparation(settings: DataSettings, images: PreparedSet) -> Prepar
         ignores_own_splits=settings.own_splits == "ignore",
         has_split_lists=bool(settings.split_list),
         leaks=leaks,
-        max_images=settings.max_images if _is_full(settings, images) else None,
+        max_images=settings.max_images if images.metadata.get("is_drawn") else None,
         n_conditions=len(settings.where),
         n_exclusions=len(settings.exclude),
     )
@@ -141,11 +141,3 @@ def _group_origin(settings: DataSettings) -> str:
     if settings.group_column not in {"", NONE}:
         return "column"
     return "source" if settings.group_tag in {"auto", "none"} else settings.group_tag
-
-
-def _is_full(settings: DataSettings, images: PreparedSet) -> bool:
-    """Whether as many images were drawn as the settings allow, with those left out afterwards."""
-    metadata = images.metadata
-    n_left_out = len(metadata["broken"]) + len(metadata["duplicates"])
-    n_left_out += sum(map(len, metadata["conflicts"]))
-    return sum(images.counts.values()) + n_left_out >= settings.max_images

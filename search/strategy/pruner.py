@@ -126,7 +126,7 @@ class AllTrialsHyperband(BasePruner):
     """Optuna's Hyperband, with a sampler that sees all trials.
 
     Optuna looks for a `HyperbandPruner` in the study, and shows its samplers a single bracket: too
-    few trials to learn from, in a study that cannot be copied as `tpe` does.
+    few trials to learn from, and in a study object that `tpe` cannot copy.
     """
 
     max_epochs: int

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from search.data.codestream_shapes import shape_of_jpeg, shape_of_jpeg_2000
 from search.data.dicom.reasons import DAMAGED, DicomError
 from search.data.image_limits import MAX_SCANS
+from search.data.source_api import OUT_OF_MEMORY
 
 if TYPE_CHECKING:
     from pydicom.pixels.decoders.base import DecodeRunner
@@ -94,7 +95,9 @@ def decode_frame(source: bytes, runner: "DecodeRunner") -> bytes:
         pixels = _decode(source, syntax, colors)
     except DicomError:
         raise
-    except (RuntimeError, ValueError, TypeError, MemoryError) as error:
+    except MemoryError as error:
+        raise DicomError(OUT_OF_MEMORY) from error
+    except (RuntimeError, ValueError, TypeError) as error:
         raise DicomError(DAMAGED) from error
     n_samples = pixels.shape[2] if pixels.ndim == 3 else 1
     if (*pixels.shape[:2], n_samples) != expected:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from search.data.dicom.codestreams import PLUGIN, SYNTAXES, end_search_for_codestreams
 from search.data.dicom.header import Header, dicom_errors, import_pydicom, read_header
-from search.data.dicom.reasons import TAGS_OF_PIXELS, DicomError, printable, why_no_pixels
+from search.data.dicom.reasons import TAGS_OF_PIXELS, DicomError, unsupported, why_no_pixels
 from search.data.image_limits import check_size
 from search.data.pixel_values import LARGEST_8_BIT
 from search.data.source_api import Decoded
@@ -107,8 +107,9 @@ def _check_syntax(syntax: str) -> None:
     if not syntax:
         raise DicomError("it does not say its transfer syntax")
     if syntax not in DECODERS:
-        name = printable(import_pydicom().uid.UID(syntax).name)
-        raise DicomError(f"its transfer syntax is not supported: {name}")
+        raise DicomError(
+            unsupported("its transfer syntax is", import_pydicom().uid.UID(syntax).name)
+        )
 
 
 def _decode(path: str, number: int, parsed: _Parsed) -> NDArray[Any]:
@@ -168,7 +169,7 @@ def _as_measured(
     if header.n_samples == 3:
         return stored
     if kind not in GREY or stored.ndim != 2:
-        raise DicomError(f"its colors are not supported: {printable(kind)}")
+        raise DicomError(unsupported("its colors are", str(kind)))
     if dataset.BitsAllocated == 1:
         is_white: NDArray[np.bool_] = stored.astype(bool) ^ (kind == "MONOCHROME1")
         return is_white.astype(np.uint8) * np.uint8(255)

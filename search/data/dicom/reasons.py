@@ -3,8 +3,11 @@
 Those of pydicom are for programmers, and may repeat bytes of the header: a patient's name too.
 """
 
+import re
 from collections.abc import Container, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
+
+from search.data.source_api import OUT_OF_MEMORY
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -28,7 +31,12 @@ _COLORS = (
     "YBR_RCT",
 )  # fmt: skip
 _PLURALS = {"SamplesPerPixel": "channels", "BitsAllocated": "bits per value"}
-_MAX_TEXT = 80
+_OF_INTEGERS = ("BitsStored", "PixelRepresentation")
+_FLOATS = (32, 64)
+"""Tags that pixels which are floats do not have, and their bits."""
+_MAX_NUMBER = 10**6
+_CODE = re.compile(r"[A-Z0-9_ ]{1,16}|[0-9.]{1,64}|[A-Z][\w ().,/:;-]{1,100}")
+"""A code of DICOM, a UID, or the name of one."""
 
 
 class DicomError(ValueError):
@@ -40,7 +48,7 @@ def describe_error(error: BaseException) -> str:
     if isinstance(error, DicomError):
         return str(error)
     if isinstance(error, MemoryError):
-        return "it takes too much memory"
+        return OUT_OF_MEMORY
     return getattr(error, "strerror", None) or DAMAGED_HEADER
 
 
@@ -64,19 +72,31 @@ def _faults(tags: "Dataset") -> Iterator[str]:
     values = {keyword: tags.get(keyword) for keyword in TAGS_OF_PIXELS}
     if values["SamplesPerPixel"] != 3:
         values.pop(_COLOR_ONLY)
+    if values["BitsAllocated"] in _FLOATS and not any(values[it] for it in _OF_INTEGERS):
+        values = {keyword: it for keyword, it in values.items() if keyword not in _OF_INTEGERS}
     if missing := [keyword for keyword, value in values.items() if value in (None, "")]:
         yield f"its header lacks {' and '.join(missing)}"
     for keyword, allowed in _ALLOWED.items():
         if keyword in values and values[keyword] not in allowed:
             what = f"its {_PLURALS[keyword]} are" if keyword in _PLURALS else f"its {keyword} is"
-            yield f"{what} not supported: {str(values[keyword])[:_MAX_TEXT]}"
-    stored, most = values["BitsStored"], values["BitsAllocated"]
+            yield unsupported(what, values[keyword])
+    stored, most = values.get("BitsStored", 1), values["BitsAllocated"]
     if not (isinstance(stored, int) and 1 <= stored <= most):
-        yield f"its header is damaged: it uses {str(stored)[:_MAX_TEXT]} of {most} bits"
+        is_shown = isinstance(stored, int) and abs(stored) < _MAX_NUMBER
+        yield (
+            f"its header is damaged: it uses {stored} of {most} bits a value"
+            if is_shown
+            else "its header is damaged: its BitsStored is no number"
+        )
     if (colors := str(values["PhotometricInterpretation"])) not in _COLORS:
-        yield f"its colors are not supported: {printable(colors)}"
+        yield unsupported("its colors are", colors)
 
 
-def printable(text: str) -> str:
-    """Return a text of a damaged file that can be shown: short, and without control characters."""
-    return "".join(it if it.isprintable() else "?" for it in text)[:_MAX_TEXT]
+def unsupported(what: str, value: object) -> str:
+    """Return that something is not supported, with its value if that is a number or a code.
+
+    In a damaged header, anything may stand in its place.
+    """
+    is_number = isinstance(value, int) and abs(value) < _MAX_NUMBER
+    is_shown = is_number or (isinstance(value, str) and _CODE.fullmatch(value))
+    return f"{what} not supported{f': {value}' if is_shown else ''}"

@@ -18,7 +18,7 @@ from search.data.parallel_map import map_each
 from search.data.settings import DataSettings
 from search.data.source_api import Facts, Progress, UnreadableImage
 from search.errors import DataError
-from spaces.wording import first_of, plural
+from spaces.wording import first_of, join_words, plural
 
 _OTHER_GROUPS = (
     "identifiers were perhaps replaced: --group-tag names another tag, --group-from finds patients"
@@ -109,11 +109,11 @@ def read_listed(
     where: Sequence[str],
     *,
     has_groups: bool,
-) -> tuple[dict[int, Listed], list[str]]:
+) -> tuple[dict[int, Listed], list[str], list[str]]:
     """Return each file that a table lists and `where` chooses, by position, and notes on them.
 
-    Nothing else is left out: the table says which files are meant. A group is empty if there are
-    none, or if the table has them.
+    The last notes are on the groups. Nothing else is left out: the table says which files are
+    meant. A group is empty if there are none, or if the table has them.
 
     Raises:
         DataError: If nothing fits `where`, or the group tag finds no groups.
@@ -129,12 +129,13 @@ def read_listed(
         if not any(isinstance(it, Header) for it in used.values()):
             why = notes[0] if notes else "none can be read"
             raise DataError(f"No DICOM image is left of {plural(len(paths), 'file')}: {why}.")
-    groups = {} if has_groups else _find_groups(used, labels, settings, notes)
+    of_groups: list[str] = []
+    groups = {} if has_groups else _find_groups(used, labels, settings, of_groups)
     if n := sum(isinstance(it, Header) and _is_localizer(it) for it in used.values()):
         notes.append(f"{plural(n, 'DICOM file')} with a localizer, which the table lists")
     notes += _describe_kinds(used)
     facts = _facts_of(used)
-    return {i: Listed(groups.get(i, ""), facts[i]) for i in used}, notes
+    return {i: Listed(groups.get(i, ""), facts[i]) for i in used}, notes, of_groups
 
 
 def is_tag(keyword: str) -> bool:
@@ -237,7 +238,7 @@ def _find_groups(
         for tag in asked
     }
     tags = [tag for tag, reason in reasons.items() if not reason]
-    said = ", ".join(f"{tag} {reason}" for tag, reason in reasons.items() if reason)
+    said = join_words([f"{tag} {reason}" for tag, reason in reasons.items() if reason])
     if settings.group_tag in GROUP_TAGS and not tags:
         raise DataError(f"--group-tag finds no groups: {said}.")
     if not tags and settings.group_tag == "auto":

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.data.hdf5.stored_images import Chunks, StoredImages
+from search.data.source_api import OUT_OF_MEMORY
 from search.errors import DataError
 from search.machine.processes import child_environment, file_command
 from spaces.wording import shorten
@@ -105,6 +106,8 @@ def _contents(
 
 def _describe(error: str) -> str:
     """Describe what h5py says of a file: it writes for programmers."""
+    if error == "MemoryError":
+        return OUT_OF_MEMORY
     if found := re.search(r"truncated file: eof = (\d+), .*stored_eof = (\d+)", error):
         there, whole = map(int, found.groups())
         return f"it is truncated, since {there:,} of {whole:,} bytes are there. Copy it again"

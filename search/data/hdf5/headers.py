@@ -51,7 +51,8 @@ def main(task: dict[str, Any]) -> dict[str, NDArray[Any]]:
             with h5py.File(path, "r", locking=False) as file:
                 headers.append(_describe_file(file, task, found))
         except HDF5_ERRORS as error:
-            reason = " ".join((str(error) or type(error).__name__).split())
+            text = "" if isinstance(error, MemoryError) else str(error)
+            reason = " ".join((text or type(error).__name__).split())
             headers.append({"error": reason[:MAX_TEXT]})
         arrays.update({f"{number} {key}": values for key, values in found.items()})
     arrays["headers"] = np.frombuffer(json.dumps(headers).encode(), np.uint8)

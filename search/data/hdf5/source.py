@@ -12,6 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from search.data.group_quality import (
+    describe_unlikely_groups,
+    differs_everywhere,
+    why_no_groups,
+)
 from search.data.hdf5.contents import Contents, read_contents
 from search.data.hdf5.set_files import SplitFiles
 from search.data.hdf5.stored_images import READ_ERRORS, Band, StoredImages, describe_read_error
@@ -78,7 +83,9 @@ class Hdf5Source:
         contents = read_contents(paths, IMAGES, LABELS)
         if self._files:
             pairs = zip(self._files, contents[::2], contents[1::2], strict=True)
-            parts = [_read_split(*it, self._settings, notes) for it in pairs]
+            parts = _check_groups(
+                [_read_split(*it, self._settings, notes) for it in pairs], self._settings, notes
+            )
         else:
             parts = list(_read_file(contents[0]))
         check_types(self._path, [_pixel_type(part.images.dtype) for part in parts])
@@ -193,6 +200,25 @@ def _unknown_names(contents: Contents, expected: str = "") -> DataError:
         " 'labels', or 'x' and 'y'"
     )
     return DataError(f"Expected {expected} in {contents.path}. Found: {shown}{more}.")
+
+
+def _check_groups(parts: list[Part], settings: DataSettings, notes: list[str]) -> list[Part]:
+    """Note what may be wrong with groups; those of a guessed column may tell no patients apart."""
+    groups = [group for part in parts for group in part.groups]
+    labels = [label for part in parts if part.groups for label in part.labels.tolist()]
+    if not groups:
+        return parts
+    # If a class is of one slide, these splits may divide it: then they leak.
+    reason = why_no_groups(groups, [""] * len(groups), "rows")
+    if not reason and differs_everywhere(groups):
+        reason = "has a different value in every row"
+    if reason and not settings.group_column:
+        notes.append(f"the column is not used for groups, since it {reason}")
+        return [part._replace(groups=()) for part in parts]
+    if reason:
+        notes.append(f"the column {settings.group_column!r} {reason}: it tells no patients apart")
+    notes += describe_unlikely_groups(groups, labels, "row", "--group-column names another column")
+    return parts
 
 
 def _read_groups(

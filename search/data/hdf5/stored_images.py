@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.data.labeled_arrays import ALWAYS_ALLOWED_BYTES, MAX_RATIO
+from search.data.source_api import OUT_OF_MEMORY
 from search.errors import DataError
 from spaces.wording import plural
 
@@ -32,7 +33,7 @@ READ_ERRORS = (OSError, ValueError, RuntimeError, MemoryError, zlib.error)
 def describe_read_error(error: BaseException) -> str:
     """Describe one of `READ_ERRORS`."""
     if isinstance(error, MemoryError):
-        return "it takes too much memory"
+        return OUT_OF_MEMORY
     return getattr(error, "strerror", None) or str(error)
 
 

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from search.data.decode import describe_decode_error
 from search.data.image_limits import MAX_PIXELS, MAX_SIDE
 from search.data.volumes.inflate import read_inflated
 from search.data.volumes.slices import Slice
@@ -249,5 +250,6 @@ def _voxels(volume: Volume, number: int) -> NDArray[Any]:
 
 def describe_volume_error(error: BaseException) -> str:
     """Describe one of `VOLUME_ERRORS` in a line."""
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return str(text).splitlines()[0].strip()[:200]
+    if isinstance(error, KeyError):
+        return f"its header lacks {error.args[0]}"
+    return describe_decode_error(error)

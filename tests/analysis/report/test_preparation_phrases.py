@@ -64,7 +64,7 @@ def test_nothing_recorded_and_nothing_chosen_is_nothing_said() -> None:
         (
             {"scaling": "set", "pixel_range": (3.0, 4000.5)},
             "one range for all images of more than 8 bits: 3 becomes black, 4,000 white;"
-            " these are the 0.5 and 99.5 percentiles of the training images",
+            " these are the 0.5th and 99.5th percentiles of the training images",
         ),
         (
             {"scaling": "set", "pixel_range": (0.0, 1.0)},
@@ -77,11 +77,11 @@ def test_nothing_recorded_and_nothing_chosen_is_nothing_said() -> None:
         (
             {"scaling": "set", "pixel_range": (50.0, 150.0), "window": "file"},
             "one range for all images: 50 becomes black, 150 white;"
-            " this is the window that most training images propose (--window file)",
+            " this is the window that the training images propose most often (--window file)",
         ),
         (
             {"scaling": "image", "window": "image"},
-            "each image of more than 8 bits has its own range: the 0.5 and 99.5 percentiles of"
+            "each image of more than 8 bits has its own range: the 0.5th and 99.5th percentiles of"
             " its pixels become black and white (--window image)",
         ),
     ],
@@ -93,15 +93,18 @@ def test_range_of_values_is_in_words(facts: dict[str, Any], said: str) -> None:
 @pytest.mark.parametrize(
     ("facts", "said"),
     [
-        ({"groups_from": "source"}, "each group is in one split; as found in the source"),
+        (
+            {"groups_from": "source"},
+            "each group is in one split; groups are as found in the source",
+        ),
         (
             {"groups_from": "paths", "n_divided_groups": 1},
-            "1 group is in several splits; found by a pattern in the paths of images"
+            "1 group is in several splits; groups were found by a pattern in the paths of images"
             " (--group-from)",
         ),
         (
             {"groups_from": "PatientID", "n_without_group": 5},
-            "each group is in one split; 5 images have no group; from a DICOM tag"
+            "each group is in one split; 5 images have no group; groups are from a DICOM tag"
             " (--group-tag PatientID)",
         ),
     ],

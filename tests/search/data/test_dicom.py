@@ -237,7 +237,7 @@ def test_files_of_pydicom_are_read(
         ({"PhotometricInterpretation": "GREY"}, "its colors are not supported: GREY"),
         ({"SamplesPerPixel": 2}, "its channels are not supported: 2"),
         ({"BitsAllocated": 24}, "its bits per value are not supported: 24"),
-        ({"BitsStored": 99}, "its header is damaged: it uses 99 of 16 bits"),
+        ({"BitsStored": 99}, "its header is damaged: it uses 99 of 16 bits a value"),
         ({"PixelRepresentation": 7}, "its PixelRepresentation is not supported: 7"),
         ({"BitsStored": None, "PixelRepresentation": None},
          "its header lacks BitsStored and PixelRepresentation"),
@@ -464,7 +464,7 @@ def test_patients_are_groups_by_themselves(write: Write, tmp_path: Path) -> None
     ("tags", "group", "reason"),
     [
         ({"PatientID": "DEV"}, "study 1", "PatientID is the same in all files"),
-        ({"PatientID": ""}, "study 1", "PatientID is missing in all files"),
+        ({"PatientID": ""}, "study 1", "PatientID has no value in any of the files"),
         ({"PatientID": "X", "StudyInstanceUID": f"{UID}1"}, "series 1", "StudyInstanceUID is the"),
     ],
     ids=["same", "missing", "same study"],
@@ -501,8 +501,8 @@ def test_one_patient_for_each_class_is_no_group(write: Write, tmp_path: Path) ->
             )
     source = open_source(DataSettings(source=str(tmp_path / "set")))
     assert {item.group for item in source.items} == {""}
-    assert any("PatientID is one for each class" in it for it in source.warnings)
-    with pytest.raises(DataError, match="--group-tag finds no groups: PatientID is one"):
+    assert any("PatientID has one value for each class" in it for it in source.warnings)
+    with pytest.raises(DataError, match="--group-tag finds no groups: PatientID has one"):
         open_source(DataSettings(source=str(tmp_path / "set"), group_tag="PatientID"))
 
 

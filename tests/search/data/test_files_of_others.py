@@ -136,7 +136,7 @@ def test_two_scanners_with_one_patient_id_are_noticed(medical: Path) -> None:
         inspect_source(DataSettings(source=str(medical / "dicom_two_scanners")))
     assert (
         "images are grouped by SeriesInstanceUID: 6 groups, the largest of 20 files, since"
-        " PatientID is the same in all files, StudyInstanceUID is one for each class"
+        " PatientID is the same in all files and StudyInstanceUID has one value for each class"
     ) in str(raised.value)
 
 

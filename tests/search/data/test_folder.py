@@ -312,7 +312,7 @@ def test_oversize_images_are_left_out_and_counted(
     data = _prepare(root, cache_dir)
     assert sum(data.counts.values()) == 8
     reasons = data.metadata["broken"]
-    assert re.search(r"at most 64 megapixels.*9,000 × 8,000 in .*bomb.png", reasons["b/bomb.png"])
+    assert re.search(r"at most 64 megapixels.*9,000 × 8,000$", reasons["b/bomb.png"])
     assert re.search(r"at most 512 MiB. Received: 10,240 MiB", reasons["a/huge.png"])
     with pytest.raises(DataError, match=r"Cannot read the image a/huge.png: Expected image files"):
         _prepare(root, cache_dir, strict=True)

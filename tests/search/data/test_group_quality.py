@@ -19,9 +19,9 @@ MakeFolder = Callable[..., Path]
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        (["", "", "", ""], "is missing in all rows"),
+        (["", "", "", ""], "has no value in any of the rows"),
         (["7", "7", "7", "7"], "is the same in all rows"),
-        (["1", "1", "2", "2"], "is one for each class"),
+        (["1", "1", "2", "2"], "has one value for each class"),
         (["7", "", "7", ""], ""),
         (["1", "2", "3", "3"], ""),
     ],
@@ -44,10 +44,10 @@ def write_table(folder: Path, cases: Sequence[str], **columns: Sequence[str]) ->
 @pytest.mark.parametrize(
     ("cases", "reason"),
     [
-        ([str(i) for i in range(12)], "it is another in every row"),
+        ([str(i) for i in range(12)], "it has a different value in every row"),
         (["7"] * 12, "it is the same in all rows"),
-        (["1"] * 6 + ["2"] * 6, "it is one for each class"),
-        ([""] * 12, "it is missing in all rows"),
+        (["1"] * 6 + ["2"] * 6, "it has one value for each class"),
+        ([""] * 12, "it has no value in any of the rows"),
     ],
 )
 def test_guessed_column_that_tells_no_patients_apart_is_not_used(
@@ -63,7 +63,20 @@ def test_guessed_column_that_tells_no_patients_apart_is_not_used(
     assert {item.name: item.group for item in named.items} == {
         f"{i}.png": case for i, case in enumerate(cases)
     }
-    assert len(named.warnings) > 1
+    complaint = (
+        "each row is a group of its own"
+        if "different" in reason
+        else f"the column 'case' {reason.removeprefix('it ')}: it does not tell patients apart"
+    )
+    assert any(it.startswith(complaint) for it in named.warnings)
+
+
+def test_patient_of_a_class_is_used_if_splits_are_given(tmp_path: Path) -> None:
+    splits = ["train", "val", "test"] * 4
+    table = write_table(tmp_path, ["1"] * 6 + ["2"] * 6, split=splits)
+    assert {it.group for it in open_source(DataSettings(source=str(table))).items} == {"1", "2"}
+    with pytest.raises(DataError, match="2 of 2 groups are in several splits"):
+        prepare(DataSettings(source=str(table), image_size=8), tmp_path / "cache")
 
 
 def test_other_groups_replace_a_guessed_column(tmp_path: Path) -> None:
@@ -79,7 +92,7 @@ def test_other_groups_replace_a_guessed_column(tmp_path: Path) -> None:
         {"group_tag": "PatientID", "group_column": "case"},
         {"group_from": r"(\d)", "group_tag": "PatientID"},
     ):
-        with pytest.raises(DataError, match="both say what a group is: give one of them"):
+        with pytest.raises(DataError, match="each say what a group is: give one of them"):
             open_source(DataSettings(source=str(table), **options))
 
 
@@ -119,6 +132,58 @@ def test_dicom_patients_count_where_a_guessed_column_does_not(
     assert "group_column" not in source.guessed
 
 
+def test_tags_that_are_ignored_leave_the_column(tmp_path: Path) -> None:
+    names = write_patients(tmp_path)
+    rows = [{"path": it, "label": "ab"[i % 2], "case": i // 4} for i, it in enumerate(names)]
+    table = write_csv(tmp_path / "m.csv", rows)
+    source = open_source(DataSettings(source=str(table), group_tag="none"))
+    assert len({item.group for item in source.items}) == 3
+    assert source.guessed["group_column"] == "case"
+
+
+def test_column_alone_groups_files_whose_tags_do_not(tmp_path: Path) -> None:
+    """No note says then that there are no groups, or that each file is one."""
+    for i in range(12):
+        pixels = np.random.default_rng(i).integers(0, 900, (12, 12), dtype=np.int16)
+        write_dicom(tmp_path / f"{i}.dcm", pixels)
+    rows = [
+        {"path": f"{i}.dcm", "label": "ab"[i % 2], "case": "" if i > 8 else i // 3}
+        for i in range(12)
+    ]
+    source = open_source(DataSettings(source=str(write_csv(tmp_path / "m.csv", rows))))
+    assert {item.group for item in source.items} == {"", "0", "1", "2"}
+    assert source.guessed["group_column"] == "case"
+    assert source.warnings == [
+        "path from path, label from label, group from case",
+        "3 images without a case: they can be in any split",
+    ]
+
+
+def test_joined_groups_are_described_once(tmp_path: Path) -> None:
+    names = write_patients(tmp_path)
+    rows = [
+        {"path": it, "label": "ab"[i % 2], "case": "A" if i in (0, 11) else ""}
+        for i, it in enumerate(names)
+    ]
+    source = open_source(DataSettings(source=str(write_csv(tmp_path / "m.csv", rows))))
+    assert source.warnings == [
+        "path from path, label from label, group from case",
+        "images are grouped by the column of the table and by DICOM tags: 5 groups",
+    ]
+
+
+def test_pattern_is_not_offered_beside_groups_that_were_named(tmp_path: Path) -> None:
+    make_set(tmp_path, [f"pat{i // 2}_v{i % 2}.png" for i in range(24)])
+    rows = [
+        {"path": f"pat{i // 2}_v{i % 2}.png", "label": "ab"[i // 2 % 2], "case": f"c{i}"}
+        for i in range(24)
+    ]
+    table = write_csv(tmp_path / "m.csv", rows)
+    assert inspect_source(DataSettings(source=str(table))).group_proposal
+    named = inspect_source(DataSettings(source=str(table), group_column="case"))
+    assert named.group_proposal == ""
+
+
 def test_pattern_that_groups_nothing_is_noticed(make_folder: MakeFolder) -> None:
     root = make_folder({"a": 8, "b": 8})
     source = open_source(DataSettings(source=str(root), group_from=r"(.+)\.png"))
@@ -128,7 +193,8 @@ def test_pattern_that_groups_nothing_is_noticed(make_folder: MakeFolder) -> None
     ]
     source = open_source(DataSettings(source=str(root), group_from=r"^(.)/"))
     assert source.warnings == [
-        "the group that --group-from finds is one for each class: it does not tell patients apart"
+        "the group that --group-from finds has one value for each class: it does not tell patients"
+        " apart"
     ]
 
 

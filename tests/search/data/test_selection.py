@@ -239,8 +239,14 @@ def test_class_too_small_without_its_broken_images_is_refused() -> None:
 
 def test_class_of_equal_images_is_refused_with_their_number() -> None:
     source = FakeSource([*_plain({"a": 20}), *[":b:same"] * 9])
-    with pytest.raises(DataError, match="found 9, of which only 1 differ"):
+    with pytest.raises(DataError, match="found 9, but only 1 different image"):
         _select(source)
+
+
+def test_draw_is_not_blamed_for_broken_images() -> None:
+    source = FakeSource([*_plain({"a": 40, "b": 2}), ":b:!", ":b:!"])
+    with pytest.raises(DataError, match=r"found 4 \(images left out: 2 broken\)\. Add images, or"):
+        _select(source, max_images=30)
 
 
 def test_draw_too_small_for_the_classes_is_refused() -> None:

@@ -90,11 +90,12 @@ def test_report_says_how_the_images_were_made(facts: Facts) -> None:
             "one range for all images of more than 8 bits: 0 becomes black, 2,000 white",
             "--window 1000/2000",
             "were stretched to squares",
-            "images of 24 groups; each group is in one split; from a column of the table",
+            "images of 24 groups; each group is in one split; groups are from a column of the"
+            " table",
             "tumor: glioma, meningioma",
             "1 condition had to hold",
             "by 2 patterns",
-            "60, drawn evenly over the classes",
+            "60, drawn as evenly over the classes",
             "new ones; the source's own splits were not used",
             "--allow-leaks",
         ):
