@@ -11,7 +11,7 @@ prepared images between runs.
 
 Networks are numbered from 0: the family's known-good ones come first, and random ones after them.
 Every network is trained from two seeds. All sets and families advance together, so the file is
-balanced wherever the recording ends.
+balanced wherever the recording ends. Large images come last, and only every sixth network.
 """
 
 import argparse
@@ -47,8 +47,8 @@ PATCH_SIDE, PATCHES_PER_IMAGE = 40, 12
 """Squares of the 180 images of `mednist_mini`, which are too few by themselves."""
 SIZES = (32, 64)
 TRANSFER_SIZE = 96
-LARGE_SHARE = 3
-"""Only every third network is trained on large images, which take four times as long."""
+LARGE_SHARE = 6
+"""Only so many networks are trained on large images, which take four times as long."""
 SEEDS = (0, 1)
 MAX_OPERATIONS = 150.0
 """In millions: the limit of a search at 32 pixels, at all sizes."""
@@ -66,15 +66,16 @@ class Training(NamedTuple):
 
 
 def trainings(n_networks: int) -> Iterator[Training]:
-    """Yield all trainings of networks with lower numbers first."""
+    """Yield all trainings: of small images first, of networks with lower numbers first."""
     families = default_families()
-    for number in range(n_networks):
-        for set_name in ("brainmri", "malaria", "mednist", "demo"):
-            for seed in SEEDS:
-                for size in SIZES[: 1 + (number % LARGE_SHARE == 0)]:
+    for size, step in zip(SIZES, (1, LARGE_SHARE), strict=True):
+        for number in range(0, n_networks, step):
+            for set_name in ("brainmri", "malaria", "mednist", "demo"):
+                for seed in SEEDS:
                     for family in families:
                         yield Training(set_name, size, family, number, seed)
-                yield Training(set_name, TRANSFER_SIZE, "transfer", number, seed)
+                    if size == SIZES[0]:
+                        yield Training(set_name, TRANSFER_SIZE, "transfer", number, seed)
 
 
 def sources(folder: Path) -> dict[str, str]:
@@ -252,7 +253,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--networks", type=int, default=16)
+    parser.add_argument("--networks", type=int, default=12)
     options = parser.parse_args()
     end = time.monotonic() + 60 * options.minutes
     folder = options.folder.resolve()
