@@ -14,6 +14,8 @@ import pytest
 
 SEARCH = ("--workers", "1", "--gpus", "none", "--seed", "7", "--max-epochs", "12")
 LIMITS = ("--max-memory", "100000")
+FAMILIES = ("--families", "plain,vgg,inception,residual,dense")
+"""Named, so that a new family that is searched by default changes no result here."""
 DOCUMENTS = {
     "status": "status small",
     "rank": "rank small",
@@ -45,8 +47,9 @@ EXIT_CODES = {
 
 @pytest.fixture(scope="module")
 def small(lab: Any) -> Any:
-    """A lab with a study of 40 trials of all families that train from scratch."""
-    lab.run("run", "images.npz", "--study", "small", "--trials", "40", *SEARCH, *LIMITS)
+    """A lab with a study of 40 trials of five families that train from scratch."""
+    study = ("run", "images.npz", "--study", "small", "--trials", "40")
+    lab.run(*study, *FAMILIES, *SEARCH, *LIMITS)
     return lab
 
 
