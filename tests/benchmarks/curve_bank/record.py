@@ -23,6 +23,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from multiprocessing import get_context
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from search.machine.gpus import CPU
@@ -194,10 +195,18 @@ def fits(opened: OpenStudy, config: Config) -> bool:
 
 
 def start_process() -> None:
-    """Load TensorFlow as a trainer does."""
+    """Load TensorFlow as a trainer does, and end when the recorder has ended, however that was."""
     from search.training.main import load_tensorflow
 
+    Thread(target=end_after, args=(os.getppid(),), daemon=True).start()
     load_tensorflow()
+
+
+def end_after(parent: int) -> None:
+    """End this process when its parent has ended."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
 
 
 def record(task: "Task") -> dict[str, Any]:
