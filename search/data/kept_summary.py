@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from search.data.cache import is_cached, write_cache_file
 from search.data.source_api import Source
 from search.data.summary import SUMMARY_VERSION, SourceSummary
-from search.errors import DataError
+from search.errors import DataError, summarize
 from search.machine.package_versions import find_versions
 
 MAX_BYTES = 64 * 2**20
@@ -39,7 +39,7 @@ def load_summary(path: Path, source: Source) -> SourceSummary | None:
             return None
         return TypeAdapter(SourceSummary).validate_python(document["summary"], extra="forbid")
     except (DataError, OSError, ValueError, LookupError, TypeError, RecursionError) as error:
-        logger.warning("%s is not used, and its source is read again: %s", path, error)
+        logger.warning("%s is not used, and its source is read again: %s", path, summarize(error))
         return None
 
 
