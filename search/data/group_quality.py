@@ -27,6 +27,13 @@ def why_no_groups(values: Sequence[str], labels: Sequence[object], what: str) ->
     return ""
 
 
+def why_not_to_guess(values: Sequence[str], labels: Sequence[object]) -> str:
+    """Return why a guessed column of groups is not used: it tells no patients apart, or all."""
+    if differs_everywhere(values):
+        return "has a different value in every row"
+    return why_no_groups(values, labels, "rows")
+
+
 def differs_everywhere(values: Sequence[str]) -> bool:
     """Whether each image has a value of its own, so that no two are together."""
     return len(values) > 1 and "" not in values and len(set(values)) == len(values)

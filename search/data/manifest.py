@@ -10,8 +10,8 @@ from pathlib import Path
 from search.data.file_finder import FileFinder
 from search.data.group_quality import (
     describe_unlikely_groups,
-    differs_everywhere,
     why_no_groups,
+    why_not_to_guess,
 )
 from search.data.grouped_split import join_groups
 from search.data.groups import describe_found_groups, find_groups
@@ -129,9 +129,7 @@ def _check_group_column(
     values = [row.group for row in rows]
     # If a class is of one patient, given splits may divide that patient: then they leak.
     labels = ["" if columns.split else row.label for row in rows]
-    reason = why_no_groups(values, labels, "rows")
-    if not reason and differs_everywhere(values):
-        reason = "has a different value in every row"
+    reason = why_not_to_guess(values, labels)
     if settings.group_from or settings.group_tag not in {"auto", NONE}:
         reason = f"{'--group-from' if settings.group_from else '--group-tag'} names the groups"
     if not reason:

@@ -12,11 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from search.data.group_quality import (
-    describe_unlikely_groups,
-    differs_everywhere,
-    why_no_groups,
-)
+from search.data.group_quality import describe_unlikely_groups, why_not_to_guess
 from search.data.hdf5.contents import Contents, read_contents
 from search.data.hdf5.set_files import SplitFiles
 from search.data.hdf5.stored_images import READ_ERRORS, Band, StoredImages, describe_read_error
@@ -209,9 +205,7 @@ def _check_groups(parts: list[Part], settings: DataSettings, notes: list[str]) -
     if not groups:
         return parts
     # If a class is of one slide, these splits may divide it: then they leak.
-    reason = why_no_groups(groups, [""] * len(groups), "rows")
-    if not reason and differs_everywhere(groups):
-        reason = "has a different value in every row"
+    reason = why_not_to_guess(groups, [""] * len(groups))
     if reason and not settings.group_column:
         notes.append(f"the column is not used for groups, since it {reason}")
         return [part._replace(groups=()) for part in parts]
